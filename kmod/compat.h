@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * compat.h - what differs between the kernels that lodge builds for (6.1 to
+ * 6.12), and the few lines of the kernel's own guest-entry bookkeeping that
+ * live in KVM's private header.  The only LINUX_VERSION_CODE of the tree is
+ * here.  Nothing here knows a type of lodge.
+ */
+#ifndef LODGE_COMPAT_H
+#define LODGE_COMPAT_H
+
+#include <linux/context_tracking.h>
+#include <linux/ftrace.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/reboot.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/task_work.h>
+#include <linux/version.h>
+#include <linux/vtime.h>
+#include <asm/cpufeature.h>
+#include <asm/nmi.h>
+#include <asm/reboot.h>
+
+#ifndef CONFIG_PREEMPT_NOTIFIERS
+#error "lodge needs CONFIG_PREEMPT_NOTIFIERS (enable KVM as a module to get it)"
+#endif
+#ifndef CONFIG_USER_RETURN_NOTIFIER
+#error "lodge needs CONFIG_USER_RETURN_NOTIFIER (enable KVM as a module to get it)"
+#endif
+#ifndef CONFIG_MMU_NOTIFIER
+#error "lodge needs CONFIG_MMU_NOTIFIER"
+#endif
+
+/* rcu_virt_note_context_switch() lost its argument after 6.1. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define compat_rcu_note_guest() rcu_virt_note_context_switch(smp_processor_id())
+#else
+#define compat_rcu_note_guest() rcu_virt_note_context_switch()
+#endif
+
+/* Later kernels let the exit half say whether RCU was told already. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+static __always_inline void compat_context_tracking_exit(void)
+{
+	context_tracking_guest_exit();
+}
+#else
+static __always_inline void compat_context_tracking_exit(void)
+{
+	if (!context_tracking_guest_exit()) {
+		instrumentation_begin();
+		compat_rcu_note_guest();
+		instrumentation_end();
+	}
+}
+#endif
+
+/*
+ * Tell lockdep, context tracking and RCU that interrupts are about to be
+ * enabled by entering the guest, and the reverse.  Guest mode is a quiescent
+ * state like user mode.  Both run with interrupts off; between them only
+ * noinstr code may run.
+ */
+static __always_inline void compat_guest_enter(void)
+{
+	instrumentation_begin();
+	trace_hardirqs_on_prepare();
+	lockdep_hardirqs_on_prepare();
+	instrumentation_end();
+	if (!context_tracking_guest_enter()) {
+		instrumentation_begin();
+		compat_rcu_note_guest();
+		instrumentation_end();
+	}
+	lockdep_hardirqs_on(CALLER_ADDR0);
+}
+
+static __always_inline void compat_guest_exit(void)
+{
+	lockdep_hardirqs_off(CALLER_ADDR0);
+	compat_context_tracking_exit();
+	instrumentation_begin();
+	trace_hardirqs_off_finish();
+	instrumentation_end();
+}
+
+/*
+ * Must the task leave the guest for the kernel's sake?  The kernel's helper for
+ * this wants KVM's own struct and runs what is not exported, so task work is
+ * left to the return to user mode, where a client comes back from at once.
+ * What else sets NOTIFY_RESUME (a restartable sequence that was migrated, a
+ * memory group over its limit) concerns user mode alone and keeps until then.
+ */
+static inline bool compat_task_work(void)
+{
+	return test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current);
+}
+
+static inline bool compat_work_pending(void)
+{
+	return need_resched() || signal_pending(current) || compat_task_work();
+}
+
+/*
+ * 6.1 leaves VMX operation in its crash and reboot paths wherever CR4.VMXE is
+ * set.  Later kernels want to be told how; the slot has one owner, so it is
+ * taken only while VMX is really on.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define compat_register_emergency(cb)	do { (void)(cb); } while (0)
+#define compat_unregister_emergency(cb)	do { (void)(cb); } while (0)
+#else
+#define compat_register_emergency(cb)	cpu_emergency_register_virt_callback(cb)
+#define compat_unregister_emergency(cb)	cpu_emergency_unregister_virt_callback(cb)
+#endif
+
+/*
+ * "int $2" and "int $18" below rely on the IDT; with FRED there is none.
+ */
+static inline bool compat_fred_active(void)
+{
+#ifdef X86_FEATURE_FRED
+	return cpu_feature_enabled(X86_FEATURE_FRED);
+#else
+	return false;
+#endif
+}
+
+/*
+ * Hand an NMI (or machine check) that ended the guest to the host's handler.
+ * The INT must come before interrupts are enabled: the IRET of an interrupt
+ * handler would end the NMI blocking too early (SDM vol. 3A 6.7.1).
+ */
+static __always_inline void compat_host_nmi(void)
+{
+	asm volatile("int $2" : : : "memory");
+}
+
+static __always_inline void compat_host_mce(void)
+{
+#ifdef CONFIG_X86_MCE
+	asm volatile("int $18" : : : "memory");
+#endif
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What CPUID says: to user space about this host, and to a guest. */
+#ifndef LODGE_CPU_CPUID_H
+#define LODGE_CPU_CPUID_H
+
+#include "../lodge.h"
+
+void cpuid_init(void);
+/* All supported leaves; returns their number, at most max are written. */
+int cpuid_supported(struct kvm_cpuid_entry2 *out, int max);
+/* Takes over the table on success. */
+int cpuid_set(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *table, int count);
+/* The CPUID instruction. */
+void cpuid_execute(struct lodge_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+/* One bit of what the guest was given, by X86_FEATURE_* of the host's words. */
+bool cpuid_guest_has(struct lodge_vcpu *vcpu, unsigned int feature);
+/* CR4 bits that this host or this lodge cannot give anybody. */
+unsigned long cpuid_host_cr4_reserved(void);
+/* XCR0 bits that a guest can be given. */
+u64 cpuid_host_xcr0(void);
+
+#endif

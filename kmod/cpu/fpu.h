@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The guest's floating-point and vector state. */
+#ifndef LODGE_CPU_FPU_H
+#define LODGE_CPU_FPU_H
+
+#include "../lodge.h"
+
+int fpu_alloc(struct lodge_vcpu *vcpu);
+void fpu_free(struct lodge_vcpu *vcpu);
+/* Around KVM_RUN: the guest's registers instead of the task's, and back. */
+void fpu_enter(struct lodge_vcpu *vcpu);
+void fpu_leave(struct lodge_vcpu *vcpu);
+/* With interrupts off, before an entry: make sure that they really are loaded. */
+void fpu_ready(void);
+/* One vector register, 16 or 32 bytes; between fpu_enter() and fpu_leave(). */
+void fpu_read_vector(unsigned int reg, void *buf, unsigned int bytes);
+void fpu_write_vector(unsigned int reg, const void *buf, unsigned int bytes);
+
+#endif

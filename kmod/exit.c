@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * exit.c - the map of the house.  Every basic exit reason of the SDM (vol. 3D
+ * appendix C) has a row in the table at the end: a handler, or a fate that the
+ * row names.  A handler either leaves the guest ready to be entered again
+ * (EXIT_RESUME), or fills in kvm_run (EXIT_TO_USER) and, if there is a second
+ * half to do when user space comes back, leaves it in vcpu->complete.  This is
+ * the only file that writes exit reasons into kvm_run, the emulator's I/O apart.
+ */
+#include <linux/kernel.h>
+#include <linux/kvm_para.h>
+#include <linux/nospec.h>
+
+#include "lodge.h"
+#include "cpu/cpuid.h"
+#include "cpu/cr.h"
+#include "cpu/emulate.h"
+#include "cpu/emulate_ops.h"
+#include "cpu/msr.h"
+#include "exit.h"
+#include "mem/fault.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+#include "vmx/vmcs.h"
+
+static unsigned long linear_rip(struct lodge_vcpu *vcpu)
+{
+	unsigned long rip = regs_rip(vcpu);
+
+	return regs_in_64bit(vcpu) ? rip : (u32)(rip + regs_segment_base(SEG_CS));
+}
+
+/* The second half runs only if the guest still stands where it was left. */
+static int to_user(struct lodge_vcpu *vcpu, int (*complete)(struct lodge_vcpu *vcpu))
+{
+	vcpu->complete = complete;
+	vcpu->complete_rip = linear_rip(vcpu);
+	return EXIT_TO_USER;
+}
+
+static bool moved_on(struct lodge_vcpu *vcpu)
+{
+	return linear_rip(vcpu) != vcpu->complete_rip;
+}
+
+static int skip_and_resume(struct lodge_vcpu *vcpu)
+{
+	regs_skip_insn(vcpu);
+	return EXIT_RESUME;
+}
+
+/* The instruction is done, or it was illegal and the guest gets #GP(0). */
+static int skip_or_gp(struct lodge_vcpu *vcpu, bool done)
+{
+	if (done)
+		regs_skip_insn(vcpu);
+	else
+		inject_gp(vcpu);
+	return EXIT_RESUME;
+}
+
+static int exit_resume(struct lodge_vcpu *vcpu)
+{
+	return EXIT_RESUME;
+}
+
+static int exit_ud(struct lodge_vcpu *vcpu)
+{
+	inject_ud(vcpu);
+	return EXIT_RESUME;
+}
+
+int exit_shutdown(struct lodge_vcpu *vcpu)
+{
+	vcpu->triple_fault = false;
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return EXIT_TO_USER;
+}
+
+/* A reason that lodge has not asked the CPU for. */
+static int exit_unexpected(struct lodge_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
+	run->internal.ndata = 2;
+	run->internal.data[0] = vcpu->exit_reason;
+	run->internal.data[1] = vcpu->last_cpu;
+	return EXIT_TO_USER;
+}
+
+/* The exit came while an event was being delivered, and cannot be undone. */
+static int delivery_error(struct lodge_vcpu *vcpu, gpa_t gpa)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
+	run->internal.ndata = 4;
+	run->internal.data[0] = vcpu->idt_info;
+	run->internal.data[1] = vcpu->exit_reason;
+	run->internal.data[2] = vcpu->exit_qual;
+	run->internal.data[3] = gpa;
+	return EXIT_TO_USER;
+}
+
+static int emulation_error(struct lodge_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.ndata = 3;	/* flags, and size with bytes in two */
+	run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	run->emulation_failure.insn_size = vcpu->emu->insn_len;
+	memcpy(run->emulation_failure.insn_bytes, vcpu->emu->insn, vcpu->emu->insn_len);
+	return EXIT_TO_USER;
+}
+
+/*
+ * Only the guest's kernel may stop its machine with an instruction that we
+ * cannot carry out; a user program in it gets #UD.
+ */
+static int cannot_emulate(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->emu->cpl == 0)
+		return emulation_error(vcpu);
+	inject_ud(vcpu);
+	return EXIT_RESUME;
+}
+
+static int complete_emulated_read(struct lodge_vcpu *vcpu);
+
+static int complete_emulated_write(struct lodge_vcpu *vcpu)
+{
+	if (emulate_next_write(vcpu) == EMULATE_DONE)
+		return EXIT_RESUME;
+	vcpu->complete = complete_emulated_write;
+	return EXIT_TO_USER;
+}
+
+static int emulated(struct lodge_vcpu *vcpu, enum emulate_result res)
+{
+	switch (res) {
+	case EMULATE_DONE:
+		return EXIT_RESUME;
+	case EMULATE_READ:
+		return to_user(vcpu, complete_emulated_read);
+	case EMULATE_WRITE:
+		vcpu->complete = complete_emulated_write;
+		return EXIT_TO_USER;
+	case EMULATE_CANNOT:
+		return cannot_emulate(vcpu);
+	case EMULATE_NO_MEMORY:
+		break;
+	}
+	return -EFAULT;
+}
+
+static int complete_emulated_read(struct lodge_vcpu *vcpu)
+{
+	return moved_on(vcpu) ? EXIT_RESUME : emulated(vcpu, emulate_again(vcpu));
+}
+
+/*
+ * Bits 6:0 of an EPT violation's qualification tell the access: vol. 3C 27.2.1,
+ * table 27-7.
+ */
+static int exit_ept_violation(struct lodge_vcpu *vcpu)
+{
+	struct ept_fault fault = {
+		.gpa = vmread64(GUEST_PHYSICAL_ADDRESS),
+		.write = vcpu->exit_qual & EPT_VIOLATION_ACC_WRITE,
+	};
+	int ret;
+
+	/* an IRET that faulted has unblocked NMIs already: vol. 3C 27.2.3 */
+	if (unlikely(vcpu->exit_qual & INTR_INFO_UNBLOCK_NMI) &&
+	    !(vcpu->idt_info & VECTORING_INFO_VALID_MASK) &&
+	    (vcpu->vmcs.pin & PIN_BASED_VIRTUAL_NMIS))
+		vmwrite32(GUEST_INTERRUPTIBILITY_INFO,
+			  vmread32(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+	ret = fault_resolve(vcpu, &fault);
+	if (ret == FAULT_RESUME)
+		return EXIT_RESUME;
+	if (ret < 0)
+		return ret;
+	if (vcpu->idt_info & VECTORING_INFO_VALID_MASK)
+		return delivery_error(vcpu, fault.gpa);
+	return emulated(vcpu, emulate_insn(vcpu));
+}
+
+static int exit_exception(struct lodge_vcpu *vcpu)
+{
+	u32 info = vcpu->exit_intr_info;
+	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
+	u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
+
+	if (type == INTR_TYPE_NMI_INTR)
+		return EXIT_RESUME;	/* the host has taken it in vmx/run.c */
+	switch (info & INTR_INFO_VECTOR_MASK) {
+	case X86_TRAP_MC:
+		return EXIT_RESUME;	/* likewise */
+	case X86_TRAP_AC:
+		inject_exception_error(vcpu, X86_TRAP_AC, vmread32(VM_EXIT_INTR_ERROR_CODE));
+		return EXIT_RESUME;
+	case X86_TRAP_DB:
+		/* ICEBP has an instruction to step over: vol. 3C 27.2.4 */
+		if (type == INTR_TYPE_PRIV_SW_EXCEPTION)
+			regs_set_rip(vcpu, regs_rip(vcpu) + vcpu->exit_insn_len);
+		/* entry insists on a pending trap where TF meets a shadow: 26.3.1.5 */
+		else if ((regs_rflags(vcpu) & X86_EFLAGS_TF) &&
+			 (vmread32(GUEST_INTERRUPTIBILITY_INFO) & shadow))
+			vmwritel(GUEST_PENDING_DBG_EXCEPTIONS, DR_STEP);
+		inject_db(vcpu, vcpu->exit_qual & (DR_TRAP_BITS | DR_BD | DR_STEP));
+		return EXIT_RESUME;
+	}
+	return exit_unexpected(vcpu);
+}
+
+static int exit_triple_fault(struct lodge_vcpu *vcpu)
+{
+	return exit_shutdown(vcpu);
+}
+
+static int exit_cpuid(struct lodge_vcpu *vcpu)
+{
+	u32 eax = vcpu->regs[GPR_RAX], ecx = vcpu->regs[GPR_RCX];
+	u32 ebx, edx;
+
+	cpuid_execute(vcpu, &eax, &ebx, &ecx, &edx);
+	vcpu->regs[GPR_RAX] = eax;
+	vcpu->regs[GPR_RBX] = ebx;
+	vcpu->regs[GPR_RCX] = ecx;
+	vcpu->regs[GPR_RDX] = edx;
+	return skip_and_resume(vcpu);
+}
+
+/* With no interrupt controller here, only user space can wake the guest. */
+static int exit_hlt(struct lodge_vcpu *vcpu)
+{
+	regs_skip_insn(vcpu);
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return EXIT_TO_USER;
+}
+
+static int exit_vmcall(struct lodge_vcpu *vcpu)
+{
+	/* no hypercall is offered; only the guest's kernel is told so */
+	long ret = regs_cpl(vcpu) ? -KVM_EPERM : -KVM_ENOSYS;
+
+	vcpu->regs[GPR_RAX] = regs_in_64bit(vcpu) ? (unsigned long)ret : (u32)ret;
+	return skip_and_resume(vcpu);
+}
+
+static int exit_mov_to_cr(struct lodge_vcpu *vcpu, int cr, unsigned long value)
+{
+	unsigned long old_cr8 = vcpu->cr8;
+
+	switch (cr) {
+	case 0:
+		return skip_or_gp(vcpu, cr0_write(vcpu, value));
+	case 4:
+		return skip_or_gp(vcpu, cr4_write(vcpu, value));
+	case 8:
+		skip_or_gp(vcpu, cr8_write(vcpu, value));
+		/* a lower priority may let an interrupt of user space's through */
+		if (vcpu->cr8 >= old_cr8)
+			return EXIT_RESUME;
+		vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+		return EXIT_TO_USER;
+	}
+	return exit_unexpected(vcpu);
+}
+
+static int exit_lmsw(struct lodge_vcpu *vcpu, unsigned long source)
+{
+	/* it can set PE but not clear it, and reaches bits 3:0 only */
+	unsigned long cr0 = regs_cr0(vcpu);
+
+	return skip_or_gp(vcpu, cr0_write(vcpu, (cr0 & ~0xeul) | (source & 0xf)));
+}
+
+/* Exit qualification: vol. 3C 27.2.1, table 27-3. */
+static int exit_cr(struct lodge_vcpu *vcpu)
+{
+	unsigned long q = vcpu->exit_qual;
+	int cr = q & 15, reg = (q >> 8) & 15;
+	unsigned long value;
+
+	switch ((q >> 4) & 3) {
+	case 0:
+		value = regs_gpr(vcpu, reg);
+		return exit_mov_to_cr(vcpu, cr, regs_in_64bit(vcpu) ? value : (u32)value);
+	case 1:
+		if (cr != 8)
+			return exit_unexpected(vcpu);
+		regs_set_gpr(vcpu, reg, vcpu->cr8);
+		return skip_and_resume(vcpu);
+	case 2:
+		return skip_or_gp(vcpu, cr0_write(vcpu, regs_cr0(vcpu) & ~X86_CR0_TS));
+	default:
+		return exit_lmsw(vcpu, q >> LMSW_SOURCE_DATA_SHIFT);
+	}
+}
+
+#define DR6_WRITABLE	(DR_TRAP_BITS | DR_BD | DR_STEP | DR_SWITCH)
+#define DR7_WRITABLE	0xffff2bfful
+
+static bool write_dr(struct lodge_vcpu *vcpu, int dr, unsigned long value)
+{
+	if (dr < 4) {
+		vcpu->dr[array_index_nospec(dr, 4)] = value;
+		return true;
+	}
+	if (value >> 32)
+		return false;
+	if (dr == 6)
+		vcpu->dr6 = (value & DR6_WRITABLE) | DR6_ALWAYS_ONE;
+	else
+		regs_set_dr7(vcpu, (value & DR7_WRITABLE) | DR7_ALWAYS_ONE);
+	return true;
+}
+
+static unsigned long read_dr(struct lodge_vcpu *vcpu, int dr)
+{
+	if (dr < 4)
+		return vcpu->dr[array_index_nospec(dr, 4)];
+	return dr == 6 ? vcpu->dr6 : vcpu->dr7;
+}
+
+/* Faults in the order of vol. 3B 17.2 and vol. 3C 25.1.3. */
+static int exit_dr(struct lodge_vcpu *vcpu)
+{
+	unsigned long q = vcpu->exit_qual;
+	int dr = q & DEBUG_REG_ACCESS_NUM, reg = DEBUG_REG_ACCESS_REG(q);
+	unsigned long value;
+
+	if (dr == 4 || dr == 5) {
+		if (regs_cr4(vcpu) & X86_CR4_DE)
+			return exit_ud(vcpu);
+		dr += 2;
+	}
+	if (regs_cpl(vcpu)) {
+		inject_gp(vcpu);
+		return EXIT_RESUME;
+	}
+	if (vcpu->dr7 & DR7_GD) {
+		inject_db(vcpu, DR_BD);
+		return EXIT_RESUME;
+	}
+	if (q & TYPE_MOV_FROM_DR) {
+		regs_set_gpr(vcpu, reg, read_dr(vcpu, dr));
+		return skip_and_resume(vcpu);
+	}
+	value = regs_gpr(vcpu, reg);
+	return skip_or_gp(vcpu, write_dr(vcpu, dr, regs_in_64bit(vcpu) ? value : (u32)value));
+}
+
+/* The upper half of RAX is cleared by a 32-bit IN and kept by a narrower one. */
+static void merge_in(struct lodge_vcpu *vcpu, u32 value)
+{
+	unsigned long *rax = &vcpu->regs[GPR_RAX];
+
+	switch (vcpu->pio.size) {
+	case 1:
+		*rax = (*rax & ~0xfful) | (value & 0xff);
+		break;
+	case 2:
+		*rax = (*rax & ~0xfffful) | (value & 0xffff);
+		break;
+	default:
+		*rax = value;
+	}
+}
+
+static int complete_io(struct lodge_vcpu *vcpu)
+{
+	u32 value = 0;
+
+	if (moved_on(vcpu))
+		return EXIT_RESUME;
+	if (vcpu->pio.in) {
+		/* the only look at what user space wrote */
+		memcpy(&value, vcpu->pio_data, vcpu->pio.size);
+		merge_in(vcpu, value);
+	}
+	/* nothing has run since the exit, so its instruction length still holds */
+	return skip_and_resume(vcpu);
+}
+
+/* Exit qualification: vol. 3C 27.2.1, table 27-5. */
+static int exit_io(struct lodge_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	unsigned long q = vcpu->exit_qual;
+	u32 value = vcpu->regs[GPR_RAX];
+
+	if (q & BIT(4))		/* string instruction */
+		return emulated(vcpu, emulate_insn(vcpu));
+	vcpu->pio.size = (q & 7) + 1;
+	vcpu->pio.in = q & BIT(3);
+	vcpu->pio.port = q >> 16;
+	vcpu->pio.count = 1;
+	if (!vcpu->pio.in)
+		memcpy(vcpu->pio_data, &value, vcpu->pio.size);
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = vcpu->pio.in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = vcpu->pio.size;
+	run->io.port = vcpu->pio.port;
+	run->io.count = 1;
+	run->io.data_offset = PAGE_SIZE;
+	return to_user(vcpu, complete_io);
+}
+
+static int exit_rdmsr(struct lodge_vcpu *vcpu)
+{
+	u64 value;
+
+	if (!msr_read(vcpu, vcpu->regs[GPR_RCX], &value)) {
+		inject_gp(vcpu);
+		return EXIT_RESUME;
+	}
+	vcpu->regs[GPR_RAX] = (u32)value;
+	vcpu->regs[GPR_RDX] = value >> 32;
+	return skip_and_resume(vcpu);
+}
+
+static int exit_wrmsr(struct lodge_vcpu *vcpu)
+{
+	return skip_or_gp(vcpu, msr_write(vcpu, vcpu->regs[GPR_RCX], regs_edx_eax(vcpu)));
+}
+
+static int exit_xsetbv(struct lodge_vcpu *vcpu)
+{
+	bool ok = !regs_cpl(vcpu) &&
+		  xcr_write(vcpu, vcpu->regs[GPR_RCX], regs_edx_eax(vcpu));
+
+	return skip_or_gp(vcpu, ok);
+}
+
+/* There is no performance counter. */
+static int exit_rdpmc(struct lodge_vcpu *vcpu)
+{
+	inject_gp(vcpu);
+	return EXIT_RESUME;
+}
+
+/* A hardware task switch: the client is told, with no bytes to show. */
+static int exit_task_switch(struct lodge_vcpu *vcpu)
+{
+	vcpu->emu->insn_len = 0;
+	return emulation_error(vcpu);
+}
+
+/* VM entry loaded part of the guest's state and gave up: vol. 3C 26.8. */
+static int failed_entry(struct lodge_vcpu *vcpu, u64 reason)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	run->fail_entry.hardware_entry_failure_reason = reason;
+	run->fail_entry.cpu = vcpu->last_cpu;
+	return EXIT_TO_USER;
+}
+
+/*
+ * Every basic exit reason.  Reserved numbers are NULL.  What stands as
+ * unexpected cannot occur with the controls of vmx/caps.c; should it, the client
+ * is told the reason and the host goes on.
+ */
+static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
+	[EXIT_REASON_EXCEPTION_NMI]		= exit_exception,
+	[EXIT_REASON_EXTERNAL_INTERRUPT]	= exit_resume,	/* taken by the host since */
+	[EXIT_REASON_TRIPLE_FAULT]		= exit_triple_fault,
+	[EXIT_REASON_INIT_SIGNAL]		= exit_unexpected,	/* INIT is blocked in VMX */
+	[EXIT_REASON_SIPI_SIGNAL]		= exit_unexpected,	/* only in wait-for-SIPI */
+	[5]					= exit_unexpected,	/* I/O SMI: SMM monitor */
+	[6]					= exit_unexpected,	/* other SMI: likewise */
+	[EXIT_REASON_INTERRUPT_WINDOW]		= exit_resume,	/* inject.c looks again */
+	[EXIT_REASON_NMI_WINDOW]		= exit_unexpected,
+	[EXIT_REASON_TASK_SWITCH]		= exit_task_switch,	/* not supported */
+	[EXIT_REASON_CPUID]			= exit_cpuid,
+	[11]					= exit_ud,	/* GETSEC, CR4.SMXE is clear */
+	[EXIT_REASON_HLT]			= exit_hlt,
+	[EXIT_REASON_INVD]			= skip_and_resume,	/* never without write-back */
+	[EXIT_REASON_INVLPG]			= exit_unexpected,
+	[EXIT_REASON_RDPMC]			= exit_rdpmc,
+	[EXIT_REASON_RDTSC]			= exit_unexpected,
+	[17]					= exit_ud,	/* RSM outside SMM */
+	[EXIT_REASON_VMCALL]			= exit_vmcall,
+	[EXIT_REASON_VMCLEAR]			= exit_ud,	/* no VMX in the guest */
+	[EXIT_REASON_VMLAUNCH]			= exit_ud,
+	[EXIT_REASON_VMPTRLD]			= exit_ud,
+	[EXIT_REASON_VMPTRST]			= exit_ud,
+	[EXIT_REASON_VMREAD]			= exit_ud,
+	[EXIT_REASON_VMRESUME]			= exit_ud,
+	[EXIT_REASON_VMWRITE]			= exit_ud,
+	[EXIT_REASON_VMOFF]			= exit_ud,
+	[EXIT_REASON_VMON]			= exit_ud,
+	[EXIT_REASON_CR_ACCESS]			= exit_cr,
+	[EXIT_REASON_DR_ACCESS]			= exit_dr,
+	[EXIT_REASON_IO_INSTRUCTION]		= exit_io,
+	[EXIT_REASON_MSR_READ]			= exit_rdmsr,
+	[EXIT_REASON_MSR_WRITE]			= exit_wrmsr,
+	/* 33, 34 and 41 come with the failed-entry bit and never get here */
+	[EXIT_REASON_INVALID_STATE]		= exit_unexpected,
+	[EXIT_REASON_MSR_LOAD_FAIL]		= exit_unexpected,
+	[EXIT_REASON_MWAIT_INSTRUCTION]		= skip_and_resume,	/* as a NOP */
+	[EXIT_REASON_MONITOR_TRAP_FLAG]		= exit_unexpected,
+	[EXIT_REASON_MONITOR_INSTRUCTION]	= skip_and_resume,	/* as a NOP */
+	[EXIT_REASON_PAUSE_INSTRUCTION]		= exit_unexpected,
+	[EXIT_REASON_MCE_DURING_VMENTRY]	= exit_unexpected,
+	[EXIT_REASON_TPR_BELOW_THRESHOLD]	= exit_unexpected,
+	[EXIT_REASON_APIC_ACCESS]		= exit_unexpected,
+	[EXIT_REASON_EOI_INDUCED]		= exit_unexpected,
+	[EXIT_REASON_GDTR_IDTR]			= exit_unexpected,
+	[EXIT_REASON_LDTR_TR]			= exit_unexpected,
+	[EXIT_REASON_EPT_VIOLATION]		= exit_ept_violation,
+	[EXIT_REASON_EPT_MISCONFIG]		= exit_unexpected,	/* a bug in ept.c */
+	[EXIT_REASON_INVEPT]			= exit_ud,
+	[EXIT_REASON_RDTSCP]			= exit_unexpected,
+	[EXIT_REASON_PREEMPTION_TIMER]		= exit_unexpected,
+	[EXIT_REASON_INVVPID]			= exit_ud,
+	[EXIT_REASON_WBINVD]			= skip_and_resume,	/* the host's caches snoop */
+	[EXIT_REASON_XSETBV]			= exit_xsetbv,
+	[EXIT_REASON_APIC_WRITE]		= exit_unexpected,
+	[EXIT_REASON_RDRAND]			= exit_unexpected,
+	[EXIT_REASON_INVPCID]			= exit_unexpected,
+	[EXIT_REASON_VMFUNC]			= exit_ud,
+	[EXIT_REASON_ENCLS]			= exit_ud,
+	[EXIT_REASON_RDSEED]			= exit_unexpected,
+	[EXIT_REASON_PML_FULL]			= exit_unexpected,
+	[EXIT_REASON_XSAVES]			= exit_unexpected,
+	[EXIT_REASON_XRSTORS]			= exit_unexpected,
+	[65]					= exit_unexpected,	/* PCONFIG */
+	[66]					= exit_unexpected,	/* sub-page permissions */
+	[EXIT_REASON_UMWAIT]			= exit_ud,
+	[EXIT_REASON_TPAUSE]			= exit_ud,
+	[69]					= exit_unexpected,	/* LOADIWKEY */
+	[EXIT_REASON_BUS_LOCK]			= exit_unexpected,
+	[EXIT_REASON_NOTIFY]			= exit_unexpected,
+};
+
+int exit_handle(struct lodge_vcpu *vcpu)
+{
+	u16 reason = vcpu->exit_reason;
+
+	if (unlikely(vcpu->fail))
+		return failed_entry(vcpu, vmread32(VM_INSTRUCTION_ERROR));
+	if (unlikely(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return failed_entry(vcpu, vcpu->exit_reason);
+	if (unlikely(reason >= ARRAY_SIZE(handlers)))
+		return exit_unexpected(vcpu);
+	reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
+	if (unlikely(!handlers[reason]))
+		return exit_unexpected(vcpu);
+	return handlers[reason](vcpu);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* From a VM exit to what becomes of it. */
+#ifndef LODGE_EXIT_H
+#define LODGE_EXIT_H
+
+#include "lodge.h"
+
+/* An enum exit_fate, or a negative errno. */
+int exit_handle(struct lodge_vcpu *vcpu);
+/* The guest is beyond continuing: tell user space that it has shut down. */
+int exit_shutdown(struct lodge_vcpu *vcpu);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * lodge.h - the nouns of the house: a machine, a virtual CPU, and the words
+ * for its addresses.  This is the only header that every file may include; it
+ * knows no function of any floor above it.
+ *
+ * Each field says who may touch it:
+ *   (C) constant after creation
+ *   (V) the task that holds vcpu->lock
+ *   (P) that task, with preemption off or under its preempt notifier
+ *   (L) vm->lock          (E) vm->ept_lock
+ *   (S) read under vm->srcu, written under vm->slots_lock
+ *   (A) atomic or ordered by the protocol named beside it
+ *
+ * Lock order, outermost first:
+ *   vcpu->lock -> vm->lock -> vm->slots_lock -> mmap_lock -> vm->ept_lock
+ * Documentation/locking.rst tells why.
+ */
+#ifndef LODGE_H
+#define LODGE_H
+
+#include <linux/kvm.h>
+#include <linux/mm_types.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/preempt.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/types.h>
+#include <asm/page.h>
+#include <asm/fpu/types.h>
+#include <asm/vmx.h>
+
+#undef pr_fmt
+#define pr_fmt(fmt) "lodge: " fmt
+
+typedef u64 gpa_t;		/* guest physical address */
+typedef u64 gfn_t;		/* gpa >> PAGE_SHIFT */
+typedef u64 gva_t;		/* guest linear address */
+typedef u64 hpa_t;		/* host physical address */
+typedef unsigned long hva_t;	/* address in the process that owns the VM */
+
+#define LODGE_MAX_VCPUS		1024
+#define LODGE_MAX_VCPU_ID	4096	/* ids are below this */
+#define LODGE_MAX_SLOTS		32764	/* slot ids are below this, as KVM's */
+#define LODGE_MAX_CPUID_ENTRIES	256
+#define LODGE_MSR_SWITCHED	5	/* see vmx/msr.c */
+
+/* Indices of lodge_vcpu.regs: the order in which instructions encode them. */
+enum {
+	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
+	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
+	NR_GPRS
+};
+
+/* Indices of segment registers, in the order of their VMCS encodings. */
+enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, NR_SEGS };
+
+/* What an exit handler decided.  A negative errno ends KVM_RUN with that error. */
+enum exit_fate {
+	EXIT_RESUME,		/* enter the guest again */
+	EXIT_TO_USER,		/* kvm_run is filled in, return to user space */
+};
+
+/* Bits of lodge_vcpu.requests; Documentation/requests.rst has the protocol. */
+enum lodge_request {
+	REQ_KICK,		/* nothing to do but pass through the run loop */
+	REQ_FLUSH_GUEST_TLB,	/* drop this vCPU's linear translations (INVVPID) */
+};
+
+/* Values of lodge_vcpu.mode. */
+enum lodge_vcpu_mode {
+	VCPU_OUTSIDE,		/* host code; looks at requests before entry */
+	VCPU_IN_GUEST,		/* needs an IPI to notice anything */
+	VCPU_EXITING,		/* somebody else has sent the IPI already */
+};
+
+struct lodge_vm;
+struct lodge_vcpu;
+
+/* A VMCS with everything we know about it. */
+struct vmcs_ctx {
+	struct vmcs *page;		/* (C) */
+	unsigned long *msr_bitmap;	/* (C) */
+	struct list_head on_cpu;	/* (P) member of that CPU's list of active VMCSs */
+	int cpu;			/* (P) where it is active, or -1 */
+	bool launched;			/* (P) VMLAUNCH has succeeded since VMCLEAR */
+	u32 pin, proc, proc2, exit, entry;	/* (V) control words as written */
+};
+
+/* What the VMCS holds of the host, so that it is written only when it moved. */
+struct vmx_host {
+	unsigned long cr3, cr4;		/* (P) values in the VMCS */
+	unsigned long fs_base, gs_base;	/* (P) likewise */
+	unsigned long rsp;		/* (P) likewise */
+	u16 fs_sel, gs_sel, ds_sel, es_sel, ldt_sel;	/* (P) to put back by hand */
+	u64 kernel_gs_base;		/* (P) the task's, to put back by hand */
+	bool loaded;			/* (P) guest values are in the registers */
+	int cpu;			/* (P) CPU whose constant fields are written */
+};
+
+/* An event on its way into the guest, or found half delivered at an exit. */
+struct lodge_event {
+	bool valid;
+	bool has_error;
+	u8 vector;
+	u32 type;			/* INTR_TYPE_* of asm/vmx.h */
+	u32 error;
+	u32 insn_len;			/* for software events */
+};
+
+/* One access to a device: asked of user space, or to be handed to it. */
+struct lodge_mmio {
+	gpa_t gpa;
+	u8 len;
+	u8 data[8];
+};
+
+#define LODGE_MMIO_MAX	12	/* an AVX load split at every border needs 10 */
+
+struct lodge_vcpu {
+	/* Hot: read or written on every exit. */
+	unsigned long regs[NR_GPRS];	/* (V) RSP only while it is cached */
+	unsigned long rip, rflags;	/* (V) valid where reg_avail says so */
+	u32 reg_avail, reg_dirty;	/* (V) bits by vmx/regs.h */
+	unsigned long requests;		/* (A) kick.c */
+	int mode;			/* (A) kick.c */
+	u32 exit_reason;		/* (V) with the failed-entry bit */
+	u32 exit_insn_len;		/* (V) */
+	unsigned long exit_qual;	/* (V) */
+	u32 exit_intr_info;		/* (V) */
+	u32 idt_info;			/* (V) */
+	u8 fail;			/* (V) VMLAUNCH/VMRESUME did not enter */
+	bool triple_fault;		/* (V) the guest has shut down */
+	bool has_run;			/* (V) entered the guest at least once */
+	struct lodge_event event;	/* (V) to be injected at the next entry */
+	struct lodge_event requeued;	/* (V) being delivered when the exit came */
+
+	struct vmcs_ctx vmcs;
+	struct vmx_host host;
+	u16 vpid;			/* (C) 0: none was left */
+	struct lodge_vm *vm;		/* (C) */
+	int id;				/* (C) */
+	int last_cpu;			/* (P) */
+	struct preempt_notifier notifier;	/* (P) */
+	struct mutex lock;		/* held by every vCPU ioctl */
+	struct kvm_run *run;		/* (C) shared with user space: copy once */
+	struct page *run_page, *pio_page;	/* (C) */
+	void *pio_data;			/* (C) page behind kvm_run, shared likewise */
+	struct task_struct *task;	/* (A) inside KVM_RUN, for kicks; kick.c */
+
+	/* CPU state that the VMCS does not hold. */
+	unsigned long cr0, cr4;		/* (V) as the guest sees them, less owned bits */
+	unsigned long cr2, cr8;		/* (V) */
+	u64 efer, apic_base;		/* (V) */
+	u64 xcr0, xss;			/* (V) */
+	u32 pkru;			/* (V) */
+	unsigned long dr[4], dr6, dr7;	/* (V) */
+	u64 switched_msrs[LODGE_MSR_SWITCHED];	/* (V) vmx/msr.c */
+	u64 kernel_gs_base;		/* (V) while host.loaded is clear */
+	u64 tsc_offset, tsc_adjust;	/* (V) */
+	u64 misc_enable;		/* (V) */
+	u64 ucode_rev;			/* (V) */
+	u64 mtrr_def_type;		/* (V) */
+	u64 mtrr_var[16], mtrr_fixed[11];	/* (V) stored, never acted upon */
+	struct fpu_guest fpu;		/* (V) */
+	bool fpu_loaded;		/* (V) */
+
+	struct kvm_cpuid_entry2 *cpuid;	/* (V) */
+	int cpuid_count;		/* (V) */
+	u64 guest_xcr0_mask;		/* (V) XCR0 bits that CPUID gives */
+	u64 cr4_reserved;		/* (V) CR4 bits that CPUID does not give */
+	u8 maxphyaddr;			/* (V) */
+
+	/* The second half of an exit to user space. */
+	int (*complete)(struct lodge_vcpu *vcpu);	/* (V) */
+	unsigned long complete_rip;	/* (V) linear; void if user space moved on */
+	struct {
+		unsigned int size, count;
+		u16 port;
+		bool in;
+		bool wanted;		/* to be announced in kvm_run */
+		bool asked;		/* announced by a string instruction that waits */
+		bool ready;		/* user space has supplied the data */
+	} pio;				/* (V) own copy of what kvm_run announces */
+	struct emu_ctx *emu;		/* (C) pointer, (V) contents */
+	bool emu_no_memory;		/* (V) the process had no page for an access */
+	bool emu_race;			/* (V) guest page tables would not hold still */
+	struct lodge_mmio mmio_read[LODGE_MMIO_MAX];	/* (V) answers, in order */
+	struct lodge_mmio mmio_write[LODGE_MMIO_MAX];	/* (V) to be handed over */
+	u8 mmio_reads, mmio_cursor;	/* (V) answers there, and used this time */
+	u8 mmio_writes, mmio_sent;	/* (V) */
+
+	struct list_head ept_cache;	/* (V) zeroed pages for the next mapping */
+	int ept_cached;			/* (V) */
+};
+
+struct lodge_slots;
+
+struct lodge_vm {
+	struct mm_struct *mm;		/* (C) the process whose memory this is */
+	refcount_t users;		/* (A) VM fd, vCPU fds */
+	struct mutex lock;
+	struct mutex slots_lock;
+	struct srcu_struct srcu;
+	struct lodge_slots __rcu *slots;	/* (S) mem/slots.c */
+
+	struct lodge_vcpu *vcpus[LODGE_MAX_VCPUS];	/* written (L), read (A): publish */
+	int nr_vcpus;			/* (L), read with acquire */
+
+	spinlock_t ept_lock;
+	u64 *ept_root;			/* (C); entries (E) */
+	hpa_t eptp;			/* (C) */
+	atomic64_t ept_gen;		/* (A) mem/ept.c */
+	u64 *ept_gen_seen;		/* (A) one per possible CPU, by that CPU only */
+	struct mmu_notifier mn;
+	unsigned long inval_seq;	/* (E), read before a fault; mem/notifier.c */
+	int inval_active;		/* (E) */
+	bool dead;			/* (A) set once: no vCPU enters again */
+	bool on_cpus;			/* (C) holds a VMX user reference */
+};
+
+/* This VM is broken beyond repair; say why once and let no vCPU enter again. */
+#define vm_kill(vm, fmt, ...) do {					\
+	struct lodge_vm *__vm = (vm);					\
+									\
+	if (!READ_ONCE(__vm->dead)) {					\
+		pr_warn_ratelimited("VM of task %d stopped: " fmt "\n",	\
+				    task_tgid_nr(current), ##__VA_ARGS__); \
+		WRITE_ONCE(__vm->dead, true);				\
+	}								\
+} while (0)
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Extended page tables: guest physical to host physical. */
+#ifndef LODGE_MEM_EPT_H
+#define LODGE_MEM_EPT_H
+
+#include "../lodge.h"
+
+#define EPT_LEVEL_4K	1
+#define EPT_LEVEL_2M	2
+#define EPT_ROOT_LEVEL	4
+
+static inline u64 ept_level_pages(int level)
+{
+	return 1ull << (9 * (level - 1));
+}
+
+int ept_init(struct lodge_vm *vm);
+/* No vCPU is left. */
+void ept_destroy(struct lodge_vm *vm);
+
+/* Enough pages for any single mapping; may sleep. */
+int ept_topup(struct lodge_vcpu *vcpu);
+void ept_drain(struct lodge_vcpu *vcpu);
+
+/*
+ * Under ept_lock, after ept_topup().  True if a mapping that other CPUs may
+ * have cached was replaced: call ept_flush() after dropping the lock.
+ */
+bool ept_map(struct lodge_vcpu *vcpu, gfn_t gfn, u64 pfn, int level, bool writable);
+
+/* Withdraw [start, end), wait until no CPU uses it any more; was there anything? */
+bool ept_zap(struct lodge_vm *vm, gfn_t start, gfn_t end, bool may_sleep);
+
+/* Was any page of [start, end) accessed since the last call with clear set? */
+bool ept_test_young(struct lodge_vm *vm, gfn_t start, gfn_t end, bool clear);
+
+/* Make every CPU drop its translations of this VM before it enters again. */
+void ept_flush(struct lodge_vm *vm);
+/* Before an entry, interrupts off: catch up with ept_flush(). */
+void ept_sync_cpu(struct lodge_vm *vm);
+
+#endif

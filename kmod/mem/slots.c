@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * slots.c - the guest's physical address space as a sorted table of slots.  A
+ * change builds a new table and publishes it; readers hold SRCU, so that they
+ * never wait and may sleep.  After a slot has gone from the table and the grace
+ * period has passed, nobody can map its pages again, and only then are its
+ * mappings withdrawn.  Guest memory is reached through the process's addresses
+ * with the kernel's user-copy functions: whatever the process did to its
+ * mapping, the worst is an error.
+ */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/processor.h>
+
+#include "../lodge.h"
+#include "ept.h"
+#include "slots.h"
+
+#define SLOT_MAX_PAGES	((1ull << 31) - 1)	/* as KVM's */
+#define SLOT_FLAGS	KVM_MEM_READONLY
+
+static struct lodge_slots *alloc_slots(int count)
+{
+	struct lodge_slots *s = kvzalloc(struct_size(s, slot, count), GFP_KERNEL_ACCOUNT);
+
+	if (s)
+		s->count = count;
+	return s;
+}
+
+int slots_init(struct lodge_vm *vm)
+{
+	struct lodge_slots *s = alloc_slots(0);
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	err = init_srcu_struct(&vm->srcu);
+	if (err) {
+		kvfree(s);
+		return err;
+	}
+	rcu_assign_pointer(vm->slots, s);
+	return 0;
+}
+
+void slots_destroy(struct lodge_vm *vm)
+{
+	kvfree(rcu_dereference_protected(vm->slots, 1));
+	cleanup_srcu_struct(&vm->srcu);
+}
+
+/* Index of the first slot whose end is above gfn. */
+static int lower_bound(const struct lodge_slots *s, gfn_t gfn)
+{
+	int lo = 0, hi = s->count;
+
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+
+		if (s->slot[mid].base + s->slot[mid].npages <= gfn)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+const struct lodge_slot *slots_find(struct lodge_vm *vm, gfn_t gfn)
+{
+	const struct lodge_slots *s = srcu_dereference(vm->slots, &vm->srcu);
+	int i = lower_bound(s, gfn);
+
+	if (i < s->count && s->slot[i].base <= gfn)
+		return &s->slot[i];
+	return NULL;
+}
+
+/* Under slots_lock. */
+static struct lodge_slots *current_slots(struct lodge_vm *vm)
+{
+	return rcu_dereference_protected(vm->slots, lockdep_is_held(&vm->slots_lock));
+}
+
+static const struct lodge_slot *find_id(const struct lodge_slots *s, u32 id)
+{
+	int i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->slot[i].id == id)
+			return &s->slot[i];
+	return NULL;
+}
+
+static bool overlaps(const struct lodge_slots *s, const struct lodge_slot *new)
+{
+	int i = lower_bound(s, new->base);
+
+	for (; i < s->count && s->slot[i].base < new->base + new->npages; i++)
+		if (s->slot[i].id != new->id)
+			return true;
+	return false;
+}
+
+/* A copy of the table without old and with new; either may be NULL. */
+static struct lodge_slots *rebuild(const struct lodge_slots *s,
+				   const struct lodge_slot *old,
+				   const struct lodge_slot *new)
+{
+	struct lodge_slots *t = alloc_slots(s->count - !!old + !!new);
+	int i, n = 0;
+
+	if (!t)
+		return NULL;
+	for (i = 0; i < s->count; i++) {
+		if (&s->slot[i] == old)
+			continue;
+		if (new && new->base < s->slot[i].base) {
+			t->slot[n++] = *new;
+			new = NULL;
+		}
+		t->slot[n++] = s->slot[i];
+	}
+	if (new)
+		t->slot[n++] = *new;
+	return t;
+}
+
+/* After this no reader uses the old table any more. */
+static void publish(struct lodge_vm *vm, struct lodge_slots *t)
+{
+	struct lodge_slots *s = current_slots(vm);
+
+	rcu_assign_pointer(vm->slots, t);
+	synchronize_srcu_expedited(&vm->srcu);
+	kvfree(s);
+}
+
+static int remove_slot(struct lodge_vm *vm, const struct lodge_slot *old)
+{
+	struct lodge_slot gone = *old;
+	struct lodge_slots *t = rebuild(current_slots(vm), old, NULL);
+
+	if (!t)
+		return -ENOMEM;
+	publish(vm, t);
+	ept_zap(vm, gone.base, gone.base + gone.npages, true);
+	return 0;
+}
+
+static int insert_slot(struct lodge_vm *vm, const struct lodge_slot *new)
+{
+	struct lodge_slots *t = rebuild(current_slots(vm), NULL, new);
+
+	if (!t)
+		return -ENOMEM;
+	publish(vm, t);
+	return 0;
+}
+
+/* The new table is made first, so that a failure leaves the slot where it was. */
+static int move_slot(struct lodge_vm *vm, const struct lodge_slot *old,
+		     const struct lodge_slot *new)
+{
+	struct lodge_slots *moved = rebuild(current_slots(vm), old, new);
+	int err;
+
+	if (!moved)
+		return -ENOMEM;
+	err = remove_slot(vm, old);
+	if (err)
+		kvfree(moved);
+	else
+		publish(vm, moved);
+	return err;
+}
+
+static int change_slot(struct lodge_vm *vm, const struct lodge_slot *new)
+{
+	const struct lodge_slots *s = current_slots(vm);
+	const struct lodge_slot *old = find_id(s, new->id);
+
+	if (!new->npages)
+		return old ? remove_slot(vm, old) : -EINVAL;
+	if (old && (old->npages != new->npages || old->hva != new->hva ||
+		    ((old->flags ^ new->flags) & KVM_MEM_READONLY)))
+		return -EINVAL;
+	if (old && old->base == new->base)
+		return 0;	/* no flag that lodge has can be changed */
+	if (overlaps(s, new))
+		return -EEXIST;
+	return old ? move_slot(vm, old, new) : insert_slot(vm, new);
+}
+
+static int check_region(const struct kvm_userspace_memory_region *r)
+{
+	if (r->flags & ~SLOT_FLAGS)
+		return -EINVAL;
+	/* bits 31:16 would name another address space; there is one */
+	if (r->slot >= LODGE_MAX_SLOTS)
+		return -EINVAL;
+	if ((r->memory_size | r->guest_phys_addr | r->userspace_addr) & ~PAGE_MASK)
+		return -EINVAL;
+	if (r->guest_phys_addr + r->memory_size < r->guest_phys_addr)
+		return -EINVAL;
+	if (r->memory_size >> PAGE_SHIFT > SLOT_MAX_PAGES)
+		return -EINVAL;
+	if (!access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size))
+		return -EINVAL;
+	if (r->memory_size &&
+	    (r->guest_phys_addr + r->memory_size - 1) >> boot_cpu_data.x86_phys_bits)
+		return -EINVAL;
+	return 0;
+}
+
+int slots_set_region(struct lodge_vm *vm, const struct kvm_userspace_memory_region *r)
+{
+	struct lodge_slot new = {
+		.base = r->guest_phys_addr >> PAGE_SHIFT,
+		.npages = r->memory_size >> PAGE_SHIFT,
+		.hva = r->userspace_addr,
+		.id = r->slot,
+		.flags = r->flags,
+	};
+	int err = check_region(r);
+
+	if (err)
+		return err;
+	mutex_lock(&vm->slots_lock);
+	err = change_slot(vm, &new);
+	mutex_unlock(&vm->slots_lock);
+	return err;
+}
+
+/* The user address of a guest access; false where there is no memory for it. */
+static bool find_hva(struct lodge_vm *vm, gpa_t gpa, bool write, hva_t *hva)
+{
+	const struct lodge_slot *slot = slots_find(vm, gpa >> PAGE_SHIFT);
+
+	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
+		return false;
+	*hva = slot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa);
+	return true;
+}
+
+bool mem_is_ram(struct lodge_vm *vm, gpa_t gpa, bool write)
+{
+	int idx = slots_lock_read(vm);
+	hva_t hva;
+	bool ram = find_hva(vm, gpa, write, &hva);
+
+	slots_unlock_read(vm, idx);
+	return ram;
+}
+
+enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int len)
+{
+	enum mem_result res = MEM_OK;
+	int idx = slots_lock_read(vm);
+	hva_t hva;
+
+	if (!find_hva(vm, gpa, false, &hva))
+		res = MEM_NO_SLOT;
+	else if (copy_from_user(buf, (void __user *)hva, len))
+		res = MEM_FAULT;
+	slots_unlock_read(vm, idx);
+	return res;
+}
+
+enum mem_result mem_write(struct lodge_vm *vm, gpa_t gpa, const void *buf, unsigned int len)
+{
+	enum mem_result res = MEM_OK;
+	int idx = slots_lock_read(vm);
+	hva_t hva;
+
+	if (!find_hva(vm, gpa, true, &hva))
+		res = MEM_NO_SLOT;
+	else if (copy_to_user((void __user *)hva, buf, len))
+		res = MEM_FAULT;
+	slots_unlock_read(vm, idx);
+	return res;
+}
+
+#define DEFINE_CMPXCHG_USER(bits)					\
+static int cmpxchg_user##bits(u##bits __user *ptr, u64 *old, u64 new)	\
+{									\
+	u##bits found = *old;						\
+									\
+	if (!user_access_begin(ptr, sizeof(*ptr)))			\
+		return -EFAULT;						\
+	unsafe_try_cmpxchg_user(ptr, &found, (u##bits)new, fault);	\
+	user_access_end();						\
+	*old = found;							\
+	return 0;							\
+fault:									\
+	user_access_end();						\
+	return -EFAULT;							\
+}
+
+DEFINE_CMPXCHG_USER(8)
+DEFINE_CMPXCHG_USER(16)
+DEFINE_CMPXCHG_USER(32)
+DEFINE_CMPXCHG_USER(64)
+
+static int cmpxchg_user(hva_t hva, u64 *old, u64 new, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		return cmpxchg_user8((u8 __user *)hva, old, new);
+	case 2:
+		return cmpxchg_user16((u16 __user *)hva, old, new);
+	case 4:
+		return cmpxchg_user32((u32 __user *)hva, old, new);
+	case 8:
+		return cmpxchg_user64((u64 __user *)hva, old, new);
+	default:
+		return -EINVAL;
+	}
+}
+
+/*
+ * The compare-and-exchange goes to the process's mapping and may find its page
+ * gone or write-protected: then it is faulted in once and tried again.
+ */
+static enum mem_result cmpxchg_at(hva_t hva, u64 *old, u64 new, unsigned int len)
+{
+	struct page *page;
+
+	if (!cmpxchg_user(hva, old, new, len))
+		return MEM_OK;
+	if (get_user_pages_fast(hva, 1, FOLL_WRITE, &page) != 1)
+		return MEM_FAULT;
+	put_page(page);
+	return cmpxchg_user(hva, old, new, len) ? MEM_FAULT : MEM_OK;
+}
+
+enum mem_result mem_cmpxchg(struct lodge_vm *vm, gpa_t gpa, u64 *old, u64 new,
+			    unsigned int len)
+{
+	enum mem_result res = MEM_NO_SLOT;
+	int idx = slots_lock_read(vm);
+	hva_t hva;
+
+	if (find_hva(vm, gpa, true, &hva))
+		res = cmpxchg_at(hva, old, new, len);
+	slots_unlock_read(vm, idx);
+	return res;
+}

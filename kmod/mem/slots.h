@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Memory slots: which guest physical pages are which pages of the process. */
+#ifndef LODGE_MEM_SLOTS_H
+#define LODGE_MEM_SLOTS_H
+
+#include <linux/srcu.h>
+
+#include "../lodge.h"
+
+struct lodge_slot {
+	gfn_t base;
+	u64 npages;
+	hva_t hva;
+	u32 id;
+	u32 flags;		/* KVM_MEM_* */
+};
+
+/* Immutable once published; replaced as a whole. */
+struct lodge_slots {
+	int count;
+	struct lodge_slot slot[];	/* ordered by base, no two overlap */
+};
+
+int slots_init(struct lodge_vm *vm);
+void slots_destroy(struct lodge_vm *vm);
+int slots_set_region(struct lodge_vm *vm, const struct kvm_userspace_memory_region *r);
+
+/*
+ * Inside slots_lock_read(): the slot of a page or NULL, and the address of its
+ * page in the process.
+ */
+const struct lodge_slot *slots_find(struct lodge_vm *vm, gfn_t gfn);
+
+static inline hva_t slot_hva(const struct lodge_slot *slot, gfn_t gfn)
+{
+	return slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
+}
+
+static inline int slots_lock_read(struct lodge_vm *vm)
+{
+	return srcu_read_lock(&vm->srcu);
+}
+
+static inline void slots_unlock_read(struct lodge_vm *vm, int idx)
+{
+	srcu_read_unlock(&vm->srcu, idx);
+}
+
+/* What became of an access to guest physical memory. */
+enum mem_result {
+	MEM_OK,
+	MEM_NO_SLOT,		/* no slot there, or a read-only one written */
+	MEM_FAULT,		/* the process has no page there */
+};
+
+/* Within one page; they may sleep and take the slots themselves. */
+enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int len);
+enum mem_result mem_write(struct lodge_vm *vm, gpa_t gpa, const void *buf, unsigned int len);
+/* Naturally aligned, 1 to 8 bytes; *old is replaced by what was found. */
+enum mem_result mem_cmpxchg(struct lodge_vm *vm, gpa_t gpa, u64 *old, u64 new,
+			    unsigned int len);
+/* Would an access reach memory?  For choosing between memory and device. */
+bool mem_is_ram(struct lodge_vm *vm, gpa_t gpa, bool write);
+
+#endif

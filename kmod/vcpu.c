@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vcpu.c - a virtual CPU from its creation to its end, and between the two the
+ * loop of KVM_RUN: look at what is wanted of it, enter the guest, deal with the
+ * exit, until user space is needed or a signal comes.  While a vCPU is loaded,
+ * the scheduler tells us when its task leaves or reaches a CPU (preempt
+ * notifier), so that the code that runs with it loaded may sleep.
+ */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "lodge.h"
+#include "compat.h"
+#include "cpu/cpuid.h"
+#include "cpu/emulate_ops.h"
+#include "cpu/fpu.h"
+#include "cpu/msr.h"
+#include "exit.h"
+#include "kick.h"
+#include "mem/ept.h"
+#include "state.h"
+#include "vcpu.h"
+#include "vmx/cpu.h"
+#include "vmx/regs.h"
+#include "vmx/run.h"
+#include "vmx/vmcs.h"
+
+static void sched_in(struct preempt_notifier *pn, int cpu)
+{
+	vmx_load(container_of(pn, struct lodge_vcpu, notifier));
+}
+
+static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
+{
+	vmx_unload(container_of(pn, struct lodge_vcpu, notifier));
+}
+
+static struct preempt_ops preempt_ops = {
+	.sched_in = sched_in,
+	.sched_out = sched_out,
+};
+
+void vcpu_load(struct lodge_vcpu *vcpu)
+{
+	preempt_disable();
+	preempt_notifier_register(&vcpu->notifier);
+	vmx_load(vcpu);
+	preempt_enable();
+}
+
+void vcpu_put(struct lodge_vcpu *vcpu)
+{
+	preempt_disable();
+	/* the registers that only the cache knew must be found by the next load */
+	if (vcpu->vmcs.cpu == raw_smp_processor_id())
+		regs_flush(vcpu);
+	vmx_unload(vcpu);
+	preempt_notifier_unregister(&vcpu->notifier);
+	preempt_enable();
+}
+
+static int alloc_parts(struct lodge_vcpu *vcpu)
+{
+	vcpu->run_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	vcpu->pio_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!vcpu->run_page || !vcpu->pio_page)
+		return -ENOMEM;
+	vcpu->run = page_address(vcpu->run_page);
+	vcpu->pio_data = page_address(vcpu->pio_page);
+	return vmcs_alloc(&vcpu->vmcs) ?: fpu_alloc(vcpu) ?: emulate_alloc(vcpu);
+}
+
+void vcpu_free(struct lodge_vcpu *vcpu)
+{
+	/* its VMCS must be written back before its page is given away */
+	vmx_deactivate(&vcpu->vmcs);
+	vmcs_free(&vcpu->vmcs);
+	vpid_free(vcpu->vpid);
+	ept_drain(vcpu);
+	fpu_free(vcpu);
+	emulate_free(vcpu);
+	kvfree(vcpu->cpuid);
+	/* user space may still map these two: then they outlive us by its reference */
+	if (vcpu->run_page)
+		__free_page(vcpu->run_page);
+	if (vcpu->pio_page)
+		__free_page(vcpu->pio_page);
+	kfree(vcpu);
+}
+
+struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
+{
+	struct lodge_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+
+	if (!vcpu)
+		return ERR_PTR(-ENOMEM);
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->last_cpu = -1;
+	vcpu->host.cpu = -1;
+	vcpu->vmcs.cpu = -1;
+	mutex_init(&vcpu->lock);
+	INIT_LIST_HEAD(&vcpu->ept_cache);
+	preempt_notifier_init(&vcpu->notifier, &preempt_ops);
+	if (alloc_parts(vcpu)) {
+		vcpu_free(vcpu);
+		return ERR_PTR(-ENOMEM);
+	}
+	vcpu->vpid = vpid_alloc();
+	vcpu->maxphyaddr = 36;
+	vcpu->cr4_reserved = cpuid_host_cr4_reserved();
+
+	vcpu_load(vcpu);
+	vmcs_init(vcpu);
+	state_reset(vcpu);
+	vcpu_put(vcpu);
+	return vcpu;
+}
+
+static void serve_requests(struct lodge_vcpu *vcpu)
+{
+	vcpu_take_request(vcpu, REQ_KICK);
+	if (vcpu_take_request(vcpu, REQ_FLUSH_GUEST_TLB))
+		vpid_flush(vcpu);
+}
+
+/* Interrupts are off, and the mode says that we are in the guest. */
+static bool must_not_enter(struct lodge_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->requests) || compat_work_pending() ||
+	       READ_ONCE(vcpu->vm->dead) || vmx_going_down() ||
+	       vcpu->vmcs.cpu != raw_smp_processor_id();
+}
+
+/*
+ * One entry, and the host interrupt that may have ended it.  False if something
+ * has to be looked at first.
+ */
+static bool enter_guest(struct lodge_vcpu *vcpu)
+{
+	preempt_disable();
+	serve_requests(vcpu);
+	local_irq_disable();
+	vcpu_mode_in_guest(vcpu);
+	if (unlikely(must_not_enter(vcpu))) {
+		vcpu_mode_outside(vcpu);
+		local_irq_enable();
+		preempt_enable();
+		return false;
+	}
+	fpu_ready();
+	ept_sync_cpu(vcpu->vm);
+	vtime_account_guest_enter();
+	vmx_run(vcpu);
+	vcpu_mode_outside(vcpu);
+	/*
+	 * The exit has not acknowledged the interrupt that caused it: the host
+	 * takes it here, while the tick still counts as the guest's.
+	 */
+	local_irq_enable();
+	barrier();
+	local_irq_disable();
+	vtime_account_guest_exit();
+	local_irq_enable();
+	preempt_enable();
+	return true;
+}
+
+/* Signals, rescheduling, task work: all that user mode would have done. */
+static int handle_work(struct lodge_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->vm->dead) || vmx_going_down())
+		return -EIO;
+	if (signal_pending(current) || compat_task_work()) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		return -EINTR;
+	}
+	cond_resched();
+	return 0;
+}
+
+static int run_loop(struct lodge_vcpu *vcpu)
+{
+	int ret;
+
+	for (;;) {
+		ret = handle_work(vcpu);
+		if (ret)
+			return ret;
+		if (!enter_guest(vcpu))
+			continue;
+		ret = exit_handle(vcpu);
+		if (vmx_going_down())
+			return -EIO;	/* what was read of the exit may be void */
+		if (vcpu->triple_fault)
+			ret = exit_shutdown(vcpu);
+		if (ret != EXIT_RESUME)
+			return ret;
+	}
+}
+
+/* Finish what the last exit to user space began. */
+static int finish_exit(struct lodge_vcpu *vcpu)
+{
+	int (*complete)(struct lodge_vcpu *vcpu) = vcpu->complete;
+	int ret;
+
+	if (!complete)
+		return EXIT_RESUME;
+	vcpu->complete = NULL;
+	ret = complete(vcpu);
+	return vcpu->triple_fault ? exit_shutdown(vcpu) : ret;
+}
+
+/* What clients without an in-kernel interrupt controller look at. */
+static void report(struct lodge_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->if_flag = !!(regs_rflags(vcpu) & X86_EFLAGS_IF);
+	run->ready_for_interrupt_injection = 0;
+	run->flags = 0;
+	run->cr8 = vcpu->cr8;
+	run->apic_base = vcpu->apic_base;
+}
+
+int vcpu_run(struct lodge_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	int ret;
+
+	/* KVM_CAP_SYNC_REGS is absent: nobody may ask for it */
+	if (READ_ONCE(run->kvm_valid_regs) || READ_ONCE(run->kvm_dirty_regs))
+		return -EINVAL;
+	fpu_enter(vcpu);
+	vcpu->has_run = true;
+	ret = finish_exit(vcpu);
+	if (ret == EXIT_RESUME) {
+		if (READ_ONCE(run->immediate_exit))
+			ret = -EINTR;
+		else
+			ret = run_loop(vcpu);
+	}
+	fpu_leave(vcpu);
+	report(vcpu);
+	/* neither fate is an error, and EXIT_RESUME does not get here */
+	return ret == EXIT_TO_USER ? 0 : ret;
+}

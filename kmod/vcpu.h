@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The life of a virtual CPU. */
+#ifndef LODGE_VCPU_H
+#define LODGE_VCPU_H
+
+#include "lodge.h"
+
+struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id);
+void vcpu_free(struct lodge_vcpu *vcpu);
+
+/* Under vcpu->lock: bring its VMCS to this CPU and keep it there; and let go. */
+void vcpu_load(struct lodge_vcpu *vcpu);
+void vcpu_put(struct lodge_vcpu *vcpu);
+
+/* KVM_RUN, loaded. */
+int vcpu_run(struct lodge_vcpu *vcpu);
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vm.c - a machine: memory, vCPUs, and the process that it belongs to.  It lives
+ * as long as any of its file descriptors; vCPUs live as long as it, whatever
+ * becomes of their own descriptors, so that nobody who walks the list of vCPUs
+ * ever meets one that is going away.
+ */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "lodge.h"
+#include "mem/ept.h"
+#include "mem/notifier.h"
+#include "mem/slots.h"
+#include "vcpu.h"
+#include "vm.h"
+#include "vmx/cpu.h"
+
+struct lodge_vm *vm_create(void)
+{
+	struct lodge_vm *vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	int err = -ENOMEM;
+
+	if (!vm)
+		return ERR_PTR(err);
+	refcount_set(&vm->users, 1);
+	mutex_init(&vm->lock);
+	mutex_init(&vm->slots_lock);
+	vm->mm = current->mm;
+	mmgrab(vm->mm);
+	err = ept_init(vm);
+	if (err)
+		goto no_ept;
+	err = slots_init(vm);
+	if (err)
+		goto no_slots;
+	err = vmx_cpus_get();
+	if (err)
+		goto no_vmx;
+	err = notifier_register(vm);
+	if (err)
+		goto no_notifier;
+	preempt_notifier_inc();
+	return vm;
+
+no_notifier:
+	vmx_cpus_put();
+no_vmx:
+	slots_destroy(vm);
+no_slots:
+	ept_destroy(vm);
+no_ept:
+	mmdrop(vm->mm);
+	kvfree(vm);
+	return ERR_PTR(err);
+}
+
+static void vm_destroy(struct lodge_vm *vm)
+{
+	int i;
+
+	preempt_notifier_dec();
+	notifier_unregister(vm);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_free(vm->vcpus[i]);
+	vmx_cpus_put();
+	slots_destroy(vm);
+	ept_destroy(vm);
+	mmdrop(vm->mm);
+	kvfree(vm);
+}
+
+void vm_get(struct lodge_vm *vm)
+{
+	refcount_inc(&vm->users);
+}
+
+void vm_put(struct lodge_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->users))
+		vm_destroy(vm);
+}
+
+/* Under vm->lock. */
+static int check_id(struct lodge_vm *vm, unsigned long id)
+{
+	int i;
+
+	if (id >= LODGE_MAX_VCPU_ID || vm->nr_vcpus == LODGE_MAX_VCPUS)
+		return -EINVAL;
+	for (i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i]->id == id)
+			return -EEXIST;
+	return 0;
+}
+
+struct lodge_vcpu *vm_create_vcpu(struct lodge_vm *vm, unsigned long id)
+{
+	struct lodge_vcpu *vcpu;
+	int err;
+
+	mutex_lock(&vm->lock);
+	err = check_id(vm, id);
+	if (err) {
+		vcpu = ERR_PTR(err);
+		goto out;
+	}
+	vcpu = vcpu_create(vm, id);
+	if (IS_ERR(vcpu))
+		goto out;
+	vm->vcpus[vm->nr_vcpus] = vcpu;
+	/* whoever counts it finds it complete: pairs with the acquires in kick.c */
+	smp_store_release(&vm->nr_vcpus, vm->nr_vcpus + 1);
+out:
+	mutex_unlock(&vm->lock);
+	return vcpu;
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * msr.c - MSRs that the VMCS does not switch.  The SYSCALL MSRs and TSC_AUX
+ * matter to the host only when it returns to user space, so the guest's values
+ * stay in the CPU across exits and the host's come back when any task returns
+ * to user mode on this CPU (a user-return notifier), or when the CPU leaves
+ * VMX.  Also here: the MSR bitmap, which lets through what is switched by the
+ * VMCS and nothing else (SDM vol. 3C 24.6.9).
+ */
+#include <linux/kernel.h>
+#include <linux/percpu.h>
+#include <linux/user-return-notifier.h>
+#include <asm/msr.h>
+
+#include "../lodge.h"
+#include "msr.h"
+
+static const u32 switched[LODGE_MSR_SWITCHED] = {
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_TSC_AUX,
+};
+
+static bool present[LODGE_MSR_SWITCHED] __ro_after_init;
+
+/* One CPU's view; touched with interrupts off by that CPU only. */
+struct msr_cpu {
+	struct user_return_notifier urn;
+	bool armed;
+	u64 host[LODGE_MSR_SWITCHED];
+	u64 now[LODGE_MSR_SWITCHED];
+};
+
+static DEFINE_PER_CPU(struct msr_cpu, msr_cpu);
+
+/* Guests read and write these directly: the VMCS or vmx/run.c switches them. */
+static const u32 passed_through[] = {
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+};
+
+void vmx_msrs_init(void)
+{
+	u64 value;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(switched); i++)
+		present[i] = !rdmsrl_safe(switched[i], &value) &&
+			     !wrmsrl_safe(switched[i], value);
+}
+
+int vmx_msr_slot(u32 index)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(switched); i++)
+		if (switched[i] == index)
+			return i;
+	return -1;
+}
+
+bool vmx_msr_present(int slot)
+{
+	return present[slot];
+}
+
+void vmx_msrs_to_host(void)
+{
+	struct msr_cpu *c = this_cpu_ptr(&msr_cpu);
+	int i;
+
+	if (!c->armed)
+		return;
+	c->armed = false;
+	user_return_notifier_unregister(&c->urn);
+	for (i = 0; i < ARRAY_SIZE(switched); i++)
+		if (present[i] && c->now[i] != c->host[i])
+			wrmsrl(switched[i], c->host[i]);
+}
+
+/* May be interrupted by the IPI that turns VMX off, hence the guard. */
+static void on_user_return(struct user_return_notifier *urn)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	vmx_msrs_to_host();
+	local_irq_restore(flags);
+}
+
+static void arm(struct msr_cpu *c)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(switched); i++)
+		if (present[i]) {
+			rdmsrl(switched[i], c->host[i]);
+			c->now[i] = c->host[i];
+		}
+	c->urn.on_user_return = on_user_return;
+	user_return_notifier_register(&c->urn);
+	c->armed = true;
+}
+
+void vmx_msrs_to_guest(struct lodge_vcpu *vcpu)
+{
+	struct msr_cpu *c = this_cpu_ptr(&msr_cpu);
+	int i;
+
+	if (!c->armed)
+		arm(c);
+	for (i = 0; i < ARRAY_SIZE(switched); i++) {
+		if (!present[i] || c->now[i] == vcpu->switched_msrs[i])
+			continue;
+		/* cpu/msr.c has checked the value, so this cannot fault */
+		wrmsrl(switched[i], vcpu->switched_msrs[i]);
+		c->now[i] = vcpu->switched_msrs[i];
+	}
+}
+
+/* Four bitmaps of 8192 bits: read low, read high, write low, write high. */
+static void allow(unsigned long *bitmap, u32 msr)
+{
+	unsigned int bit = msr & 0x1fff;
+
+	if (msr >= 0xc0000000)
+		bit += 8 * 0x400;
+	__clear_bit(bit, bitmap);
+	__clear_bit(bit + 8 * 0x800, bitmap);
+}
+
+void vmx_msr_bitmap_init(unsigned long *bitmap)
+{
+	int i;
+
+	memset(bitmap, 0xff, PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(passed_through); i++)
+		allow(bitmap, passed_through[i]);
+}

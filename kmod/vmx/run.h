@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* One VM entry, and the host state around it. */
+#ifndef LODGE_VMX_RUN_H
+#define LODGE_VMX_RUN_H
+
+#include "../lodge.h"
+
+/* enter.S */
+bool vmx_enter(unsigned long *regs, bool launched, unsigned long *host_rsp);
+void vmx_exited(void);
+
+/*
+ * Bring the vCPU to this CPU; called with preemption off, from an ioctl or from
+ * the scheduler, which pairs it with vmx_unload().
+ */
+void vmx_load(struct lodge_vcpu *vcpu);
+void vmx_unload(struct lodge_vcpu *vcpu);
+
+/* With interrupts off and the vCPU loaded: enter once, read why it came out. */
+void vmx_run(struct lodge_vcpu *vcpu);
+
+/* With preemption off: the guest's KERNEL_GS_BASE wherever it lives now. */
+u64 vmx_get_kernel_gs_base(struct lodge_vcpu *vcpu);
+void vmx_set_kernel_gs_base(struct lodge_vcpu *vcpu, u64 base);
+
+#endif
