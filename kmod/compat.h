@@ -14,6 +14,7 @@
 #include <linux/rcupdate.h>
 #include <linux/reboot.h>
 #include <linux/sched.h>
+#include <linux/syscore_ops.h>
 #include <linux/sched/signal.h>
 #include <linux/task_work.h>
 #include <linux/version.h>
@@ -21,6 +22,7 @@
 #include <asm/cpufeature.h>
 #include <asm/nmi.h>
 #include <asm/reboot.h>
+#include <asm/vmx.h>
 
 #ifndef CONFIG_PREEMPT_NOTIFIERS
 #error "lodge needs CONFIG_PREEMPT_NOTIFIERS (enable KVM as a module to get it)"
@@ -101,6 +103,39 @@ static inline bool compat_work_pending(void)
 {
 	return need_resched() || signal_pending(current) || compat_task_work();
 }
+
+/* Renamed after 6.1. */
+#ifndef SECONDARY_EXEC_XSAVES
+#define SECONDARY_EXEC_XSAVES SECONDARY_EXEC_ENABLE_XSAVES
+#endif
+
+/*
+ * Suspend and resume callbacks of the last CPU.  Later kernels (and their
+ * stable series) pass the callbacks an argument; kmod/Makefile looks which.
+ */
+#ifdef LODGE_SYSCORE_HAS_DATA
+#define COMPAT_SYSCORE(name, suspend_fn, resume_fn)			\
+	static int name##_suspend(void *unused) { return suspend_fn(); }	\
+	static void name##_resume(void *unused) { resume_fn(); }	\
+	static const struct syscore_ops name##_ops = {			\
+		.suspend = name##_suspend, .resume = name##_resume,	\
+	};								\
+	static struct syscore name = { .ops = &name##_ops }
+#define compat_register_syscore(s)	register_syscore(s)
+#define compat_unregister_syscore(s)	unregister_syscore(s)
+#else
+#define COMPAT_SYSCORE(name, suspend_fn, resume_fn)			\
+	static struct syscore_ops name = { .suspend = suspend_fn, .resume = resume_fn }
+#define compat_register_syscore(s)	register_syscore_ops(s)
+#define compat_unregister_syscore(s)	unregister_syscore_ops(s)
+#endif
+
+/* The name tells that user space can write it at any time: read it once. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define compat_immediate_exit(run) READ_ONCE((run)->immediate_exit)
+#else
+#define compat_immediate_exit(run) READ_ONCE((run)->immediate_exit__unsafe)
+#endif
 
 /*
  * 6.1 leaves VMX operation in its crash and reboot paths wherever CR4.VMXE is

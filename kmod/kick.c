@@ -10,6 +10,7 @@
 #include <linux/cpumask.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
+#include <trace/events/ipi.h>
 
 #include "lodge.h"
 #include "kick.h"
@@ -45,10 +46,11 @@ void vm_kick_all_wait(struct lodge_vm *vm)
 	cpumask_clear(mask);
 	/* pairs with vcpu_mode_in_guest() */
 	smp_mb();
-	/* pairs with the release in vm_publish_vcpu() */
+	/* pairs with the release in vm_create_vcpu() */
 	for (i = smp_load_acquire(&vm->nr_vcpus) - 1; i >= 0; i--) {
 		struct lodge_vcpu *vcpu = vm->vcpus[i];
 
+		/* pairs with the release in vcpu_mode_outside() */
 		if (smp_load_acquire(&vcpu->mode) == VCPU_OUTSIDE)
 			continue;
 		cpu = READ_ONCE(vcpu->last_cpu);

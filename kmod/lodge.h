@@ -20,6 +20,7 @@
 #define LODGE_H
 
 #include <linux/kvm.h>
+#include <linux/kvm_types.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
@@ -35,11 +36,11 @@
 #undef pr_fmt
 #define pr_fmt(fmt) "lodge: " fmt
 
-typedef u64 gpa_t;		/* guest physical address */
-typedef u64 gfn_t;		/* gpa >> PAGE_SHIFT */
-typedef u64 gva_t;		/* guest linear address */
-typedef u64 hpa_t;		/* host physical address */
-typedef unsigned long hva_t;	/* address in the process that owns the VM */
+/*
+ * The words for addresses are the kernel's: gpa_t guest physical, gfn_t its page
+ * number, gva_t guest linear, hpa_t host physical, hva_t in the process that
+ * owns the VM.
+ */
 
 #define LODGE_MAX_VCPUS		1024
 #define LODGE_MAX_VCPU_ID	4096	/* ids are below this */
@@ -201,15 +202,15 @@ struct lodge_slots;
 struct lodge_vm {
 	struct mm_struct *mm;		/* (C) the process whose memory this is */
 	refcount_t users;		/* (A) VM fd, vCPU fds */
-	struct mutex lock;
-	struct mutex slots_lock;
+	struct mutex lock;		/* creation of vCPUs */
+	struct mutex slots_lock;	/* one change of slots at a time */
 	struct srcu_struct srcu;
 	struct lodge_slots __rcu *slots;	/* (S) mem/slots.c */
 
 	struct lodge_vcpu *vcpus[LODGE_MAX_VCPUS];	/* written (L), read (A): publish */
 	int nr_vcpus;			/* (L), read with acquire */
 
-	spinlock_t ept_lock;
+	spinlock_t ept_lock;		/* entries of the EPT, invalidation counts */
 	u64 *ept_root;			/* (C); entries (E) */
 	hpa_t eptp;			/* (C) */
 	atomic64_t ept_gen;		/* (A) mem/ept.c */

@@ -14,6 +14,7 @@
 #include "lodge.h"
 #include "compat.h"
 #include "cpu/cpuid.h"
+#include "cpu/cr.h"
 #include "cpu/emulate_ops.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
@@ -234,11 +235,14 @@ int vcpu_run(struct lodge_vcpu *vcpu)
 	/* KVM_CAP_SYNC_REGS is absent: nobody may ask for it */
 	if (READ_ONCE(run->kvm_valid_regs) || READ_ONCE(run->kvm_dirty_regs))
 		return -EINVAL;
+	/* the interrupt controller is the client's, and the task priority with it */
+	if (!cr8_write(vcpu, READ_ONCE(run->cr8)))
+		return -EINVAL;
 	fpu_enter(vcpu);
 	vcpu->has_run = true;
 	ret = finish_exit(vcpu);
 	if (ret == EXIT_RESUME) {
-		if (READ_ONCE(run->immediate_exit))
+		if (compat_immediate_exit(run))
 			ret = -EINTR;
 		else
 			ret = run_loop(vcpu);

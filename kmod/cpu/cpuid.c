@@ -15,6 +15,7 @@
 #include <asm/processor.h>
 
 #include "../lodge.h"
+#include "../compat.h"
 #include "../vmx/caps.h"
 #include "../vmx/regs.h"
 #include "cpuid.h"

@@ -238,6 +238,19 @@ static enum emu_status op_cmpxchg(struct emu_ctx *ctx, u64 linear, const void *o
 	}
 }
 
+static enum emu_status op_probe(struct emu_ctx *ctx, u64 linear, unsigned int len, bool write,
+				bool *plain)
+{
+	struct piece piece[2];
+	enum emu_status st = split(ctx, linear, len, write ? PF_WRITE : 0, piece);
+	int i;
+
+	*plain = true;
+	for (i = 0; st == EMU_OK && i < 2 && piece[i].len; i++)
+		*plain &= mem_is_ram(vcpu_of(ctx)->vm, piece[i].gpa, write);
+	return st;
+}
+
 static enum emu_status op_pio_in(struct emu_ctx *ctx, u16 port, unsigned int size, void *buf,
 				 unsigned int count)
 {
@@ -289,6 +302,7 @@ static const struct emu_ops ops = {
 	.read = op_read,
 	.write = op_write,
 	.cmpxchg = op_cmpxchg,
+	.probe = op_probe,
 	.pio_in = op_pio_in,
 	.pio_out = op_pio_out,
 	.read_xmm = op_read_xmm,
@@ -311,7 +325,7 @@ static void load_ctx(struct lodge_vcpu *vcpu)
 	struct emu_ctx *ctx = vcpu->emu;
 	int i;
 
-	memset(ctx, 0, sizeof(*ctx));
+	memset(ctx, 0, offsetof(struct emu_ctx, io));
 	for (i = 0; i < NR_GPRS; i++)
 		ctx->gpr[i] = regs_gpr(vcpu, i);
 	ctx->rip = regs_rip(vcpu);
@@ -326,7 +340,6 @@ static void load_ctx(struct lodge_vcpu *vcpu)
 	ctx->cr4 = regs_cr4(vcpu);
 	ctx->efer = vcpu->efer;
 	ctx->cpl = (ctx->rflags & X86_EFLAGS_VM) ? 3 : regs_cpl(vcpu);
-	ctx->pio_batch = PAGE_SIZE;
 	ctx->ops = &ops;
 	ctx->opaque = vcpu;
 }

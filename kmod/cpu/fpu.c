@@ -7,6 +7,7 @@
  * knows VMX.
  */
 #include <linux/kernel.h>
+#include <linux/nospec.h>
 #include <linux/thread_info.h>
 #include <asm/fpu/api.h>
 
@@ -40,65 +41,72 @@ void fpu_ready(void)
 		switch_fpu_return();
 }
 
-/*
- * The sixteen registers by number.  Each case is one instruction, because the
- * register is part of it.
- */
-#define EACH_REG(op)							\
-	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)			\
-	op(8) op(9) op(10) op(11) op(12) op(13) op(14) op(15)
-
-#define LOAD_XMM(n) case n: asm volatile("movdqu %0, %%xmm" #n : : "m" (*mem)); break;
-#define STORE_XMM(n) case n: asm volatile("movdqu %%xmm" #n ", %0" : "=m" (*mem)); break;
-#define LOAD_YMM(n) case n: asm volatile("vmovdqu %0, %%ymm" #n : : "m" (*mem)); break;
-#define STORE_YMM(n) case n: asm volatile("vmovdqu %%ymm" #n ", %0" : "=m" (*mem)); break;
-
+/* The register is part of the instruction, so each has functions of its own. */
 struct vector { u8 byte[32]; };
 
-static void store_xmm(unsigned int reg, struct vector *mem)
-{
-	switch (reg) { EACH_REG(STORE_XMM) }
+struct vector_ops {
+	void (*load_xmm)(const struct vector *mem);
+	void (*store_xmm)(struct vector *mem);
+	void (*load_ymm)(const struct vector *mem);
+	void (*store_ymm)(struct vector *mem);
+};
+
+#define VECTOR_REGISTER(n)						\
+static void load_xmm##n(const struct vector *mem)			\
+{									\
+	asm volatile("movdqu %0, %%xmm" #n : : "m" (*mem));		\
+}									\
+static void store_xmm##n(struct vector *mem)				\
+{									\
+	asm volatile("movdqu %%xmm" #n ", %0" : "=m" (*mem));		\
+}									\
+static void load_ymm##n(const struct vector *mem)			\
+{									\
+	asm volatile("vmovdqu %0, %%ymm" #n : : "m" (*mem));		\
+}									\
+static void store_ymm##n(struct vector *mem)				\
+{									\
+	asm volatile("vmovdqu %%ymm" #n ", %0" : "=m" (*mem));		\
 }
 
-static void store_ymm(unsigned int reg, struct vector *mem)
-{
-	switch (reg) { EACH_REG(STORE_YMM) }
-}
+VECTOR_REGISTER(0) VECTOR_REGISTER(1) VECTOR_REGISTER(2) VECTOR_REGISTER(3)
+VECTOR_REGISTER(4) VECTOR_REGISTER(5) VECTOR_REGISTER(6) VECTOR_REGISTER(7)
+VECTOR_REGISTER(8) VECTOR_REGISTER(9) VECTOR_REGISTER(10) VECTOR_REGISTER(11)
+VECTOR_REGISTER(12) VECTOR_REGISTER(13) VECTOR_REGISTER(14) VECTOR_REGISTER(15)
 
-static void load_xmm(unsigned int reg, const struct vector *mem)
-{
-	switch (reg) { EACH_REG(LOAD_XMM) }
-}
+#define OPS(n) { load_xmm##n, store_xmm##n, load_ymm##n, store_ymm##n }
 
-static void load_ymm(unsigned int reg, const struct vector *mem)
-{
-	switch (reg) { EACH_REG(LOAD_YMM) }
-}
+static const struct vector_ops vectors[16] = {
+	OPS(0), OPS(1), OPS(2), OPS(3), OPS(4), OPS(5), OPS(6), OPS(7),
+	OPS(8), OPS(9), OPS(10), OPS(11), OPS(12), OPS(13), OPS(14), OPS(15),
+};
 
 void fpu_read_vector(unsigned int reg, void *buf, unsigned int bytes)
 {
+	const struct vector_ops *ops = &vectors[array_index_nospec(reg, 16)];
 	struct vector v = { };
 
 	fpregs_lock();
 	fpu_ready();
 	if (bytes == 32)
-		store_ymm(reg, &v);
+		ops->store_ymm(&v);
 	else
-		store_xmm(reg, &v);
+		ops->store_xmm(&v);
 	fpregs_unlock();
 	memcpy(buf, &v, bytes);
 }
 
 void fpu_write_vector(unsigned int reg, const void *buf, unsigned int bytes)
 {
+	const struct vector_ops *ops = &vectors[array_index_nospec(reg, 16)];
 	struct vector v = { };
 
 	memcpy(&v, buf, bytes);
 	fpregs_lock();
 	fpu_ready();
 	if (bytes == 32)
-		load_ymm(reg, &v);
+		ops->load_ymm(&v);
 	else
-		load_xmm(reg, &v);
+		ops->load_xmm(&v);
 	fpregs_unlock();
 }

@@ -82,13 +82,12 @@ static gpa_t leaf_gpa(const struct walk *w)
 	u64 mask = (1ull << (12 + w->bits * (w->level - 1))) - 1;
 	u64 base;
 
-	if (w->size == 4) {
-		base = w->entry & 0xfffff000;
-		if (w->level == 2)
-			base = (w->entry & 0xffc00000) | ((w->entry >> 13) & 0xff) << 32;
-	} else {
+	if (w->size == 8)
 		base = w->entry & GENMASK_ULL(51, 12);
-	}
+	else if (w->level == 2)
+		base = (w->entry & 0xffc00000) | ((w->entry >> 13) & 0xff) << 32;
+	else
+		base = w->entry & 0xfffff000;
 	return (base & ~mask) | (w->gva & mask);
 }
 
@@ -142,9 +141,10 @@ static enum gva_result read_entry(struct walk *w)
 	case MEM_NO_SLOT:
 		w->entry = w->size == 8 ? ~0ull : ~0u;
 		return GVA_OK;
-	default:
-		return GVA_NO_MEMORY;
+	case MEM_FAULT:
+		break;
 	}
+	return GVA_NO_MEMORY;
 }
 
 static enum gva_result mark_used(struct walk *w, u64 bits)
@@ -158,9 +158,10 @@ static enum gva_result mark_used(struct walk *w, u64 bits)
 		return old == w->entry ? GVA_OK : GVA_RACE;
 	case MEM_NO_SLOT:	/* tables in ROM keep their bits as they are */
 		return GVA_OK;
-	default:
-		return GVA_NO_MEMORY;
+	case MEM_FAULT:
+		break;
 	}
+	return GVA_NO_MEMORY;
 }
 
 static enum gva_result finish(struct walk *w, gpa_t *gpa, u32 *error)

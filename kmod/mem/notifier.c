@@ -19,11 +19,11 @@
 #include "notifier.h"
 #include "slots.h"
 
-typedef bool (*range_fn)(struct lodge_vm *vm, gfn_t start, gfn_t end, bool flag);
+typedef bool range_fn(struct lodge_vm *vm, gfn_t start, gfn_t end, bool flag);
 
 /* Call fn for the guest pages of every slot that lies in [start, end). */
 static bool for_each_gfn_range(struct lodge_vm *vm, hva_t start, hva_t end,
-			       range_fn fn, bool flag)
+			       range_fn *fn, bool flag)
 {
 	int idx = slots_lock_read(vm);
 	const struct lodge_slots *s = srcu_dereference(vm->slots, &vm->srcu);

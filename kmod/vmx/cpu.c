@@ -18,7 +18,6 @@
 #include <linux/percpu.h>
 #include <linux/reboot.h>
 #include <linux/smp.h>
-#include <linux/syscore_ops.h>
 #include <asm/msr.h>
 #include <asm/perf_event.h>
 #include <asm/tlbflush.h>
@@ -285,10 +284,7 @@ static void resume_first_cpu(void)
 		pr_err("VMX could not be turned on again after suspend\n");
 }
 
-static struct syscore_ops suspend_ops = {
-	.suspend = suspend_last_cpu,
-	.resume = resume_first_cpu,
-};
+COMPAT_SYSCORE(suspend, suspend_last_cpu, resume_first_cpu);
 
 /* Firmware and the next kernel must find VMX off, or INIT would be blocked. */
 static int reboot_comes(struct notifier_block *nb, unsigned long event, void *unused)
@@ -340,7 +336,7 @@ int vmx_cpus_init(void)
 		return err;
 	}
 	hotplug_state = err;
-	register_syscore_ops(&suspend_ops);
+	compat_register_syscore(&suspend);
 	register_reboot_notifier(&reboot_nb);
 	return 0;
 }
@@ -348,7 +344,7 @@ int vmx_cpus_init(void)
 void vmx_cpus_exit(void)
 {
 	unregister_reboot_notifier(&reboot_nb);
-	unregister_syscore_ops(&suspend_ops);
+	compat_unregister_syscore(&suspend);
 	cpuhp_remove_state(hotplug_state);
 	free_regions();
 }

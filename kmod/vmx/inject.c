@@ -125,11 +125,10 @@ void inject_commit(struct lodge_vcpu *vcpu)
 	struct lodge_event *again = &vcpu->requeued;
 	u32 proc = vcpu->vmcs.proc & ~CPU_BASED_INTR_WINDOW_EXITING;
 
-	if (vcpu->event.valid) {
+	if (vcpu->event.valid)
 		write_event(vcpu, &vcpu->event);
-	} else if (again->valid && (again->type != INTR_TYPE_EXT_INTR || interruptible(vcpu))) {
+	else if (again->valid && (again->type != INTR_TYPE_EXT_INTR || interruptible(vcpu)))
 		write_event(vcpu, again);
-	}
 	/* an interrupt that lost to an exception waits until it may be delivered */
 	if (unlikely(again->valid))
 		proc |= CPU_BASED_INTR_WINDOW_EXITING;

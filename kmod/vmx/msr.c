@@ -37,11 +37,21 @@ static const u32 passed_through[] = {
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 };
 
+static u64 host_xss __ro_after_init;
+
+u64 vmx_host_xss(void)
+{
+	return host_xss;
+}
+
 void vmx_msrs_init(void)
 {
 	u64 value;
 	int i;
 
+	/* the kernel sets it once at boot and never changes it */
+	if (boot_cpu_has(X86_FEATURE_XSAVES))
+		rdmsrl(MSR_IA32_XSS, host_xss);
 	for (i = 0; i < ARRAY_SIZE(switched); i++)
 		present[i] = !rdmsrl_safe(switched[i], &value) &&
 			     !wrmsrl_safe(switched[i], value);

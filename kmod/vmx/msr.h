@@ -17,6 +17,9 @@ void vmx_msrs_to_guest(struct lodge_vcpu *vcpu);
 /* With interrupts off: the host's values back; idempotent. */
 void vmx_msrs_to_host(void);
 
+/* The host's IA32_XSS; zero where there is none. */
+u64 vmx_host_xss(void);
+
 /* Which MSRs a guest reaches without an exit. */
 void vmx_msr_bitmap_init(unsigned long *bitmap);
 

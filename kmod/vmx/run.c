@@ -27,7 +27,6 @@
 #include "run.h"
 #include "vmcs.h"
 
-/* KVM's user-visible size of LDT-less life: loading 0 is the common case. */
 static void load_ldt(u16 selector)
 {
 	asm volatile("lldt %0" : : "rm" (selector));
@@ -162,6 +161,9 @@ static void xstate_to_guest(struct lodge_vcpu *vcpu, u64 host_xcr0)
 
 	if ((cr4 & X86_CR4_OSXSAVE) && vcpu->xcr0 != host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
+	/* with OSXSAVE clear the guest has no XSAVES to look at XSS */
+	if ((cr4 & X86_CR4_OSXSAVE) && vcpu->xss != vmx_host_xss())
+		wrmsrl(MSR_IA32_XSS, vcpu->xss);
 	if (cpu_feature_enabled(X86_FEATURE_PKU) &&
 	    ((cr4 & X86_CR4_PKE) || (vcpu->xcr0 & XFEATURE_MASK_PKRU)))
 		wrpkru(vcpu->pkru);
@@ -177,6 +179,8 @@ static void xstate_to_host(struct lodge_vcpu *vcpu, u64 host_xcr0, u32 host_pkru
 		if (vcpu->pkru != host_pkru)
 			wrpkru(host_pkru);
 	}
+	if ((cr4 & X86_CR4_OSXSAVE) && vcpu->xss != vmx_host_xss())
+		wrmsrl(MSR_IA32_XSS, vmx_host_xss());
 	if ((cr4 & X86_CR4_OSXSAVE) && vcpu->xcr0 != host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
 }

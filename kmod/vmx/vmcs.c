@@ -16,6 +16,7 @@
 #include <asm/trapnr.h>
 
 #include "../lodge.h"
+#include "../compat.h"
 #include "caps.h"
 #include "msr.h"
 #include "run.h"
