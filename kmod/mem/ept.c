@@ -229,16 +229,28 @@ static bool zap_table(u64 *table, int level, gfn_t base, gfn_t start, gfn_t end,
 	return zapped;
 }
 
+/*
+ * To the end of what one hold of the lock withdraws: 1 GiB, or the 512 GiB that
+ * a root entry covers where it is empty.  Nobody fills it meanwhile: the slot is
+ * gone, or an invalidation is active.
+ */
+static u64 zap_step(struct lodge_vm *vm, gfn_t start)
+{
+	u64 root_entry = READ_ONCE(vm->ept_root[index_at(start, EPT_ROOT_LEVEL)]);
+	u64 step = ept_level_pages(is_present(root_entry) ? EPT_ROOT_LEVEL - 1 : EPT_ROOT_LEVEL);
+
+	return step - (start & (step - 1));
+}
+
 bool ept_zap(struct lodge_vm *vm, gfn_t start, gfn_t end, bool may_sleep)
 {
-	const u64 step = ept_level_pages(3);	/* 1 GiB under one lock hold */
 	LIST_HEAD(pages);
 	bool zapped = false;
 	gfn_t next;
 
 	end = min(end, ept_level_pages(EPT_ROOT_LEVEL + 1));
 	for (; start < end; start = next) {
-		next = min(round_down(start, step) + step, end);
+		next = min(start + zap_step(vm, start), end);
 		spin_lock(&vm->ept_lock);
 		zapped |= zap_table(vm->ept_root, EPT_ROOT_LEVEL, 0, start, next, &pages);
 		spin_unlock(&vm->ept_lock);
