@@ -26,6 +26,7 @@
 #include "state.h"
 #include "vcpu.h"
 #include "vm.h"
+#include "vmx/cpu.h"
 
 #define VCPU_MMAP_PAGES	2	/* kvm_run, and the data of port I/O */
 
@@ -155,6 +156,9 @@ static long vcpu_file_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		return -EINTR;
 	vcpu_load(vcpu);
 	ret = dispatch(vcpu_rows, ARRAY_SIZE(vcpu_rows), cmd, vcpu, arg);
+	/* the machine reboots: what was read of the vCPU since may be void */
+	if (vmx_going_down())
+		ret = -EIO;
 	vcpu_put(vcpu);
 	mutex_unlock(&vcpu->lock);
 	return ret;

@@ -131,8 +131,7 @@ static void serve_requests(struct lodge_vcpu *vcpu)
 static bool must_not_enter(struct lodge_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->requests) || compat_work_pending() ||
-	       READ_ONCE(vcpu->vm->dead) || vmx_going_down() ||
-	       vcpu->vmcs.cpu != raw_smp_processor_id();
+	       READ_ONCE(vcpu->vm->dead) || vmx_going_down();
 }
 
 /*
@@ -142,6 +141,14 @@ static bool must_not_enter(struct lodge_vcpu *vcpu)
 static bool enter_guest(struct lodge_vcpu *vcpu)
 {
 	preempt_disable();
+	if (unlikely(vcpu->vmcs.cpu != raw_smp_processor_id())) {
+		preempt_enable();
+		/* at a reboot that is as it should be, and handle_work() says so */
+		if (!vmx_going_down())
+			vm_kill(vcpu->vm, "VMX could not be turned on where vCPU %d runs",
+				vcpu->id);
+		return false;
+	}
 	serve_requests(vcpu);
 	local_irq_disable();
 	vcpu_mode_in_guest(vcpu);
@@ -193,8 +200,6 @@ static int run_loop(struct lodge_vcpu *vcpu)
 		if (!enter_guest(vcpu))
 			continue;
 		ret = exit_handle(vcpu);
-		if (vmx_going_down())
-			return -EIO;	/* what was read of the exit may be void */
 		if (vcpu->triple_fault)
 			ret = exit_shutdown(vcpu);
 		if (ret != EXIT_RESUME)
