@@ -143,8 +143,8 @@ static inline bool compat_work_pending(void)
  * taken only while VMX is really on.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
-#define compat_register_emergency(cb)	do { (void)(cb); } while (0)
-#define compat_unregister_emergency(cb)	do { (void)(cb); } while (0)
+#define compat_register_emergency(cb)	((void)(cb))
+#define compat_unregister_emergency(cb)	((void)(cb))
 #else
 #define compat_register_emergency(cb)	cpu_emergency_register_virt_callback(cb)
 #define compat_unregister_emergency(cb)	cpu_emergency_unregister_virt_callback(cb)

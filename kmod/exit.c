@@ -473,7 +473,7 @@ static int failed_entry(struct lodge_vcpu *vcpu, u64 reason)
  */
 static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_EXCEPTION_NMI]		= exit_exception,
-	[EXIT_REASON_EXTERNAL_INTERRUPT]	= exit_resume,	/* taken by the host since */
+	[EXIT_REASON_EXTERNAL_INTERRUPT]	= exit_resume,	/* the host took it */
 	[EXIT_REASON_TRIPLE_FAULT]		= exit_triple_fault,
 	[EXIT_REASON_INIT_SIGNAL]		= exit_unexpected,	/* INIT is blocked in VMX */
 	[EXIT_REASON_SIPI_SIGNAL]		= exit_unexpected,	/* only in wait-for-SIPI */
@@ -485,7 +485,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_CPUID]			= exit_cpuid,
 	[11]					= exit_ud,	/* GETSEC, CR4.SMXE is clear */
 	[EXIT_REASON_HLT]			= exit_hlt,
-	[EXIT_REASON_INVD]			= skip_and_resume,	/* never without write-back */
+	[EXIT_REASON_INVD]			= skip_and_resume,	/* as WBINVD */
 	[EXIT_REASON_INVLPG]			= exit_unexpected,
 	[EXIT_REASON_RDPMC]			= exit_rdpmc,
 	[EXIT_REASON_RDTSC]			= exit_unexpected,
@@ -524,7 +524,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_RDTSCP]			= exit_unexpected,
 	[EXIT_REASON_PREEMPTION_TIMER]		= exit_unexpected,
 	[EXIT_REASON_INVVPID]			= exit_ud,
-	[EXIT_REASON_WBINVD]			= skip_and_resume,	/* the host's caches snoop */
+	[EXIT_REASON_WBINVD]			= skip_and_resume,	/* caches are coherent */
 	[EXIT_REASON_XSETBV]			= exit_xsetbv,
 	[EXIT_REASON_APIC_WRITE]		= exit_unexpected,
 	[EXIT_REASON_RDRAND]			= exit_unexpected,

@@ -219,17 +219,17 @@ static bool start(struct walk *w)
 	if (w->long_mode) {
 		w->level = (w->cr4 & X86_CR4_LA57) ? 5 : 4;
 		w->table = cr3 & GENMASK_ULL(51, 12);
-	} else if (w->cr4 & X86_CR4_PAE) {
+		return true;
+	}
+	w->level = 2;
+	if (w->cr4 & X86_CR4_PAE) {
 		pdptr = read_pdptr((w->gva >> 30) & 3);
-		w->level = 2;
 		w->table = pdptr & GENMASK_ULL(51, 12);
 		return pdptr & ENTRY_PRESENT;
-	} else {
-		w->size = 4;
-		w->bits = 10;
-		w->level = 2;
-		w->table = cr3 & 0xfffff000;
 	}
+	w->size = 4;
+	w->bits = 10;
+	w->table = cr3 & 0xfffff000;
 	return true;
 }
 

@@ -19,11 +19,9 @@
 #include "notifier.h"
 #include "slots.h"
 
-typedef bool range_fn(struct lodge_vm *vm, gfn_t start, gfn_t end, bool flag);
-
 /* Call fn for the guest pages of every slot that lies in [start, end). */
-static bool for_each_gfn_range(struct lodge_vm *vm, hva_t start, hva_t end,
-			       range_fn *fn, bool flag)
+static bool walk_slots(struct lodge_vm *vm, hva_t start, hva_t end,
+		       bool (*fn)(struct lodge_vm *, gfn_t, gfn_t, bool), bool flag)
 {
 	int idx = slots_lock_read(vm);
 	const struct lodge_slots *s = srcu_dereference(vm->slots, &vm->srcu);
@@ -56,8 +54,8 @@ static int range_start(struct mmu_notifier *mn, const struct mmu_notifier_range 
 	spin_lock(&vm->ept_lock);
 	vm->inval_active++;
 	spin_unlock(&vm->ept_lock);
-	for_each_gfn_range(vm, range->start, range->end, ept_zap,
-			   mmu_notifier_range_blockable(range));
+	walk_slots(vm, range->start, range->end, ept_zap,
+		   mmu_notifier_range_blockable(range));
 	return 0;
 }
 
@@ -79,8 +77,8 @@ static int age(struct mmu_notifier *mn, hva_t start, hva_t end, bool clear)
 	struct lodge_vm *vm = vm_of(mn);
 
 	if (vmx_has_ept_ad())
-		return for_each_gfn_range(vm, start, end, ept_test_young, clear);
-	return clear && for_each_gfn_range(vm, start, end, ept_zap, false);
+		return walk_slots(vm, start, end, ept_test_young, clear);
+	return clear && walk_slots(vm, start, end, ept_zap, false);
 }
 
 static int clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,

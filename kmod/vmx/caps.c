@@ -110,11 +110,11 @@ static int check_cpu(void)
 	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &fc))
 		return refuse("IA32_FEATURE_CONTROL cannot be read");
 	if (!(fc & FEAT_CTL_LOCKED))
-		return refuse("VT-x was not enabled at boot (IA32_FEATURE_CONTROL is not locked)");
+		return refuse("VT-x is not enabled (IA32_FEATURE_CONTROL is not locked)");
 	if (!(fc & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX))
-		return refuse("VT-x is disabled by firmware (IA32_FEATURE_CONTROL is locked without VMX); enable it in the firmware's set-up");
+		return refuse("VT-x is disabled by firmware (feature control locked without VMX)");
 	if (compat_fred_active())
-		return refuse("the kernel uses FRED, which lodge does not support yet (boot with fred=off)");
+		return refuse("the kernel uses FRED, which is not supported (boot with fred=off)");
 	return 0;
 }
 

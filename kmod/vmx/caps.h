@@ -4,6 +4,7 @@
 #define LODGE_VMX_CAPS_H
 
 #include <linux/types.h>
+#include <asm/vmx.h>
 
 struct vmx_caps {
 	u64 basic, misc, ept_vpid;

@@ -27,7 +27,7 @@
 #include "run.h"
 #include "vmcs.h"
 
-static void load_ldt(u16 selector)
+static void put_back_ldt(u16 selector)
 {
 	asm volatile("lldt %0" : : "rm" (selector));
 }
@@ -74,7 +74,7 @@ static void restore_host(struct lodge_vcpu *vcpu)
 	h->loaded = false;
 	rdmsrl(MSR_KERNEL_GS_BASE, vcpu->kernel_gs_base);
 	if (h->ldt_sel)
-		load_ldt(h->ldt_sel);
+		put_back_ldt(h->ldt_sel);
 	/* before KERNEL_GS_BASE: loading a selector writes the base, too */
 	if (h->gs_sel)
 		load_gs_index(h->gs_sel);
