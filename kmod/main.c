@@ -16,6 +16,7 @@
 #include "ioctl.h"
 #include "vmx/caps.h"
 #include "vmx/cpu.h"
+#include "vmx/mitigate.h"
 #include "vmx/msr.h"
 
 static char *device = "lodge";
@@ -89,6 +90,7 @@ static const struct {
 } steps[] = {
 	{ vmx_caps_probe, NULL },
 	{ features_init, NULL },
+	{ mitigate_init, mitigate_free },
 	{ vmx_cpus_init, vmx_cpus_exit },
 	{ device_init, device_exit },	/* last: from here on there are callers */
 };

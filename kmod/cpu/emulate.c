@@ -23,7 +23,6 @@
 #include "emulate.h"
 
 #define PAGE_BYTES	4096u
-#define LOCK_TRIES	16
 
 #define ARITH_FLAGS (X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
 		     X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
@@ -831,7 +830,7 @@ static enum emu_status do_nothing(struct emu_ctx *ctx)
 /* Vector moves: which of the four prefixes (none, 66, F3, F2) an opcode has. */
 static bool vector_form(const struct emu_ctx *ctx, bool *aligned)
 {
-	bool p66 = ctx->opsize_prefix, f3 = ctx->rep == 0xf3;
+	bool f3 = ctx->rep == 0xf3, p66 = ctx->opsize_prefix && !f3;	/* F3 wins */
 
 	if (ctx->rep == 0xf2)
 		return false;
@@ -1212,7 +1211,8 @@ static u8 take_prefixes(struct emu_ctx *ctx, struct cursor *c)
 		else if (b == 0xf0)
 			ctx->lock = 1;
 		else if ((b & 0xe7) == 0x26)
-			ctx->seg_override = (b >> 3) & 3;
+			/* nothing in 64-bit mode, and FS or GS before it stays */
+			ctx->seg_override = ctx->mode64 ? ctx->seg_override : (b >> 3) & 3;
 		else if (b == 0x64 || b == 0x65)
 			ctx->seg_override = EMU_FS + (b & 1);
 		else if (!ctx->mode64 || (b & 0xf0) != 0x40)
@@ -1222,9 +1222,6 @@ static u8 take_prefixes(struct emu_ctx *ctx, struct cursor *c)
 		if (c->st != EMU_OK)
 			return 0;
 	}
-	/* of the old overrides, only FS and GS mean anything in 64-bit mode */
-	if (ctx->mode64 && ctx->seg_override < EMU_FS)
-		ctx->seg_override = -1;
 	if (ctx->mode64)
 		ctx->addr_bytes = addr_prefix ? 4 : 8;
 	else

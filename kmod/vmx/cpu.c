@@ -27,6 +27,7 @@
 #include "caps.h"
 #include "cpu.h"
 #include "insn.h"
+#include "mitigate.h"
 #include "msr.h"
 
 struct vmx_cpu {
@@ -141,6 +142,7 @@ void vmx_activate(struct vmcs_ctx *ctx)
 		if (!vmx_vmptrld(__pa(ctx->page)))
 			vmx_insn_failed("vmptrld", __pa(ctx->page));
 		c->current_ctx = ctx;
+		mitigate_switch();
 	}
 out:
 	local_irq_restore(flags);

@@ -54,8 +54,8 @@ SYM_FUNC_START(vmx_enter)
 	mov $HOST_RSP_FIELD, %eax
 	vmwrite %rsp, %rax
 1:
-	/* the flags of this test survive the loads: launch or resume? */
-	test %sil, %sil
+	/* launch or resume?  Carry survives the loads, and VERW below */
+	bt $0, %esi
 	mov %rdi, %rax
 	mov RCX(%rax), %rcx
 	mov RDX(%rax), %rdx
@@ -76,7 +76,10 @@ SYM_FUNC_START(vmx_enter)
 	/* objtool cannot see that a VM exit comes back with this stack */
 	UNWIND_HINT_SAVE
 
-	jz .Llaunch
+	/* nothing of the host's is loaded any more: empty the CPU's buffers */
+	CLEAR_CPU_BUFFERS
+
+	jnc .Llaunch
 .Lresume:
 	vmresume
 	jmp .Lfailed
@@ -130,6 +133,8 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	/* nor may a return address that it left; before the first RET */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
+	call mitigate_exit
+	CLEAR_BRANCH_HISTORY_VMEXIT
 
 	mov %ebx, %eax
 	add $8, %rsp

@@ -22,6 +22,7 @@
 #include "../compat.h"
 #include "cpu.h"
 #include "inject.h"
+#include "mitigate.h"
 #include "msr.h"
 #include "regs.h"
 #include "run.h"
@@ -296,6 +297,7 @@ void vmx_run(struct lodge_vcpu *vcpu)
 	regs_flush(vcpu);
 	xstate_to_guest(vcpu, host_xcr0);
 	debug = debug_to_guest(vcpu);
+	mitigate_entry();
 
 	enter_and_leave(vcpu);
 

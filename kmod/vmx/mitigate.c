@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mitigate.c - keeping the host's data out of a guest's speculation, and the
+ * guest out of the host's.  It follows what the kernel has decided for this
+ * machine (the mitigations= family of boot parameters) and decides nothing
+ * itself.  Four moments matter: a vCPU replaces another on a CPU (branch
+ * predictors of one guest must not steer another: IBPB), the entry (data left in
+ * L1 must not be reached through stale guest-visible page tables: L1TF), the
+ * last instruction before it (buffers: VERW, in enter.S), and the exit (return
+ * predictors and branch history: enter.S; IBRS: here).  SDM vol. 3A 18 and the
+ * kernel's Documentation/admin-guide/hw-vuln.
+ */
+#include <linux/gfp.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <asm/barrier.h>
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/processor.h>
+
+#include "../lodge.h"
+#include "mitigate.h"
+
+/* L1D of every affected CPU is smaller than this. */
+#define FLUSH_ORDER	4
+#define FLUSH_BYTES	(PAGE_SIZE << FLUSH_ORDER)
+#define LINE_BYTES	64
+
+static bool flush_l1d __ro_after_init;
+static const u8 *flush_buffer __ro_after_init;	/* where there is no command for it */
+
+static bool l1tf_needs_flush(void)
+{
+	u64 cap = 0;
+
+	if (!boot_cpu_has_bug(X86_BUG_L1TF) || l1tf_mitigation == L1TF_MITIGATION_OFF)
+		return false;
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
+		rdmsrl_safe(MSR_IA32_ARCH_CAPABILITIES, &cap);
+	return !(cap & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH);
+}
+
+int mitigate_init(void)
+{
+	struct page *page;
+
+	if (!l1tf_needs_flush())
+		return 0;
+	if (!boot_cpu_has(X86_FEATURE_FLUSH_L1D)) {
+		page = alloc_pages(GFP_KERNEL | __GFP_ZERO, FLUSH_ORDER);
+		if (!page)
+			return -ENOMEM;
+		flush_buffer = page_address(page);
+	}
+	flush_l1d = true;
+	return 0;
+}
+
+void mitigate_free(void)
+{
+	free_pages((unsigned long)flush_buffer, FLUSH_ORDER);
+}
+
+/* Reading as much as L1D holds replaces what it held; translations come first. */
+static void flush_by_reading(void)
+{
+	unsigned long i;
+
+	for (i = 0; i < FLUSH_BYTES; i += PAGE_SIZE)
+		READ_ONCE(flush_buffer[i]);
+	barrier_nospec();
+	for (i = 0; i < FLUSH_BYTES; i += LINE_BYTES)
+		READ_ONCE(flush_buffer[i]);
+	barrier_nospec();
+}
+
+/* At every entry: costly where it is needed, and it is needed on old CPUs only. */
+void mitigate_entry(void)
+{
+	if (likely(!flush_l1d))
+		return;
+	if (flush_buffer)
+		flush_by_reading();
+	else
+		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+}
+
+void mitigate_switch(void)
+{
+	indirect_branch_prediction_barrier();
+}
+
+/*
+ * A guest cannot write SPEC_CTRL, but the older form of IBRS protects only from
+ * what ran before it was last written.
+ */
+noinstr void mitigate_exit(void)
+{
+	if (!cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
+		return;
+	native_wrmsrl(MSR_IA32_SPEC_CTRL, this_cpu_read(x86_spec_ctrl_current));
+	barrier_nospec();
+}
