@@ -508,7 +508,8 @@ static enum emu_status do_group45(struct emu_ctx *ctx)
 		return change_rm(ctx, all_but_carry, dec_fn);
 	if (ctx->lock || (ctx->row->flags & BYTE))
 		return raise(ctx, X86_TRAP_UD);
-	if (ctx->mode64 && ctx->bytes == 4)
+	/* PUSH can be narrow in 64-bit mode, near branches cannot */
+	if (ctx->mode64 && (ctx->bytes == 4 || op == 2 || op == 4))
 		ctx->bytes = 8;
 	if (op == 2 || op == 4)
 		return jump_rm(ctx, op == 2);
@@ -548,6 +549,16 @@ static enum emu_status do_mov_to_rm(struct emu_ctx *ctx)
 	enum emu_status st = write_rm(ctx, get_reg(ctx, ctx->reg, ctx->bytes), ctx->bytes);
 
 	return st == EMU_OK ? finish(ctx) : st;
+}
+
+/* Four or eight bytes, in 16-bit code too; no form has 66, F2 or F3. */
+static enum emu_status do_movnti(struct emu_ctx *ctx)
+{
+	if (ctx->opsize_prefix || ctx->rep)
+		return EMU_UNHANDLED;
+	if (ctx->bytes == 2)
+		ctx->bytes = 4;
+	return do_mov_to_rm(ctx);
 }
 
 static enum emu_status do_mov_to_reg(struct emu_ctx *ctx)
@@ -1136,7 +1147,7 @@ static const struct emu_row two_byte[256] = {
 	[0xbf] = { do_mov_extend, MODRM },
 	[0xc0] = { do_xadd, MODRM | BYTE | LOCKS },
 	[0xc1] = { do_xadd, MODRM | LOCKS },
-	[0xc3] = { do_mov_to_rm, MODRM | MEMONLY },	/* MOVNTI */
+	[0xc3] = { do_movnti, MODRM | MEMONLY | PREFIX },
 	[0xc7] = { do_cmpxchg8b, MODRM | MEMONLY | LOCKS },
 	[0xe7] = { do_vector_move, VECTOR },
 };
@@ -1246,12 +1257,13 @@ static const struct emu_row *take_vex(struct emu_ctx *ctx, struct cursor *c, u8 
 	/* vvvv names a register that moves to and from memory do not have */
 	if (map != 1 || (b & 0x78) != 0x78)
 		return NULL;
-	ctx->rex |= 0x40;
+	/* eight registers, in modes that have no more */
+	ctx->rex = ctx->mode64 ? ctx->rex | 0x40 : 0;
 	ctx->vex_bytes = (b & 4) ? 32 : 16;
 	ctx->opsize_prefix = (b & 3) == 1;
 	ctx->rep = rep_of[b & 3];
 	ctx->opcode = take(ctx, c, 1);
-	return two_byte[ctx->opcode].flags & PREFIX ? &two_byte[ctx->opcode] : NULL;
+	return two_byte[ctx->opcode].fn == do_vector_move ? &two_byte[ctx->opcode] : NULL;
 }
 
 /* In 32-bit modes C4 and C5 are LES and LDS unless a register form follows. */
@@ -1441,11 +1453,18 @@ enum emu_status emu_decode(struct emu_ctx *ctx)
 	}
 	/* what could be read is shown to whoever asks, decoded or not */
 	ctx->insn_len = c.st == EMU_OK ? c.pos : c.have;
-	return c.st == EMU_OK ? check_prefixes(ctx) : c.st;
+	if (c.st == EMU_OK)
+		c.st = check_prefixes(ctx);
+	/* there is nothing to carry out */
+	if (c.st != EMU_OK)
+		ctx->row = NULL;
+	return c.st;
 }
 
 enum emu_status emu_execute(struct emu_ctx *ctx)
 {
+	if (!ctx->row)
+		return EMU_UNHANDLED;
 	if ((ctx->row->flags & STRING) && !rep_count(ctx))
 		return finish(ctx);
 	return ctx->row->fn(ctx);
