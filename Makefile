@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What can be done with this tree, from its top.  `make help` lists it.
+#
+# The file is read in two ways: by people's make, and by the kernel's build when
+# the tree was dropped into a kernel (next to Kconfig).
+
+ifneq ($(KERNELRELEASE),)
+obj-$(CONFIG_LODGE) += kmod/
+else
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+BUILD := $(CURDIR)/build
+JOBS ?= $(shell nproc)
+# Which Debian kernel the emulated host runs: 6.1 or 6.12.
+KERNEL ?=
+LANE := $(or $(KERNEL),6.1)
+# Which kernel plain `make` builds for: this machine's, or that of KERNEL=.
+KDIR ?= $(if $(KERNEL),$(BUILD)/headers-$(KERNEL),/lib/modules/$(shell uname -r)/build)
+HOST ?=
+TEST ?=
+CPUS ?=
+DEVICE ?=
+KEEP ?=
+# More arguments for the emulated host's kernel, as slub_debug=FZPU.
+ARGS ?=
+# Work on with what could be built.  Not for judging a change: a program that
+# does not compile any more is then tested as it last did.
+KEEP_GOING ?=
+DESTDIR ?=
+PREFIX ?= /usr/local
+UDEVDIR ?= /etc/udev/rules.d
+V ?= 0
+
+export LODGE_LANE := $(LANE)
+
+# One build at a time in one tree.
+LOCKED := mkdir -p $(BUILD) && flock $(BUILD)/.lock
+QUIET := $(if $(filter 0,$(V)),-s)
+PY := python3 -B
+
+.PHONY: all module cli selftests check-harness host-ready host-setup host-build test demo shell \
+	check load unload install uninstall clean distclean help
+
+all:	## the module for this machine's kernel, the CLI and the tests (KDIR=, KERNEL=)
+	@tools/deps.sh build
+	$(if $(filter $(BUILD)/headers-%,$(KDIR)),@tools/kernel.sh $(LANE) headers)
+	@+$(LOCKED) $(MAKE) -j$(JOBS) module cli selftests
+
+module:
+	@+tools/kmod.sh $(KDIR) $(QUIET) modules
+
+cli:
+	@+$(MAKE) $(QUIET) -C userspace-cli O=$(BUILD)/userspace-cli
+
+selftests:
+	@+$(MAKE) $(QUIET) -C selftests O=$(BUILD)/selftests
+
+# ---- the emulated host ---------------------------------------------------
+
+host-setup:
+	@tools/setup.sh $(LANE)
+
+$(BUILD)/host/agent: tools/host/agent.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -static -s -o $@ $<
+
+host-build: KDIR := $(BUILD)/headers-$(LANE)
+host-build: $(BUILD)/host/agent cli selftests $(if $(filter kvm host,$(DEVICE)),,host-module)
+
+.PHONY: host-module
+host-module:
+	@+tools/kmod.sh $(BUILD)/headers-$(LANE) $(QUIET) modules
+
+# Everything a boot of the emulated host needs.
+host-ready: host-setup
+	@+$(LOCKED) $(MAKE) -j$(JOBS) $(if $(KEEP_GOING),-k) host-build $(if $(KEEP_GOING),|| \
+		echo "lodge: not all was built; going on because of KEEP_GOING")
+
+test:	## all tests; TEST=name CPUS=1|2 DEVICE=lodge|kvm|none|host|boot, V=1 shows all output
+	@+$(if $(filter local,$(HOST)),$(MAKE) all,$(MAKE) host-ready)
+	@$(PY) tools/host/test.py $(if $(TEST),--test '$(TEST)') $(if $(CPUS),--cpus $(CPUS)) \
+		$(if $(DEVICE),--device $(DEVICE)) $(if $(filter local,$(HOST)),--host local) \
+		$(if $(ARGS),--args '$(ARGS)') $(if $(KEEP),--keep) $(if $(filter 0,$(V)),,--verbose)
+
+demo:	## loads the module and runs a guest in the emulated host; HOST=local: on this machine
+	@HOST=$(HOST) tools/demo.sh
+
+shell:	## a root shell in the emulated host, the module loaded (CPUS=2, KERNEL=6.12)
+	@+$(MAKE) host-ready
+	@$(PY) tools/host/shell.py $(if $(CPUS),--cpus $(CPUS))
+
+check:	## checkpatch, sparse, W=1 for both kernels, headers alone, shellcheck, python
+	@tools/deps.sh build check
+	@tools/kernel.sh 6.1 headers
+	@tools/kernel.sh 6.12 headers
+	@+mkdir -p $(BUILD) && flock $(BUILD)/.check.lock tools/check.sh
+
+check-harness: host-setup $(BUILD)/host/agent	## breaks all on purpose: the harness must notice (3 min)
+	@$(PY) tools/host/selfcheck.py
+
+# ---- this machine --------------------------------------------------------
+
+load:	## insmod lodge.ko on this machine (after `make`)
+	@tools/local.sh load
+
+unload:	## rmmod lodge on this machine
+	@tools/local.sh unload
+
+install:	## module, CLI and udev rule (DESTDIR=, PREFIX=, UDEVDIR=)
+	@KDIR=$(KDIR) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) UDEVDIR=$(UDEVDIR) tools/local.sh install
+
+uninstall:	## takes away what install put there
+	@KDIR=$(KDIR) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) UDEVDIR=$(UDEVDIR) tools/local.sh uninstall
+
+# ---- housekeeping --------------------------------------------------------
+
+clean:	## removes what was built here, not what was downloaded
+	rm -rf $(BUILD)
+
+distclean: clean	## also removes the cache all clones share: kernels, emulator
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/lodge"
+
+help:	## this list
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ { sub(/^ */, "", $$2); printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+endif

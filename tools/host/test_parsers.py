@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the harness reads, read right: KTAP, the kernel's log, the plan.
+
+Run by `make check`.
+"""
+
+import os
+import tempfile
+import unittest
+
+import klog
+import ktap
+import plan
+
+
+def judged(text, how="exit:0"):
+    """Counts of passes, failures, skips and the faults."""
+    report = ktap.judge(text.splitlines(), how)
+    return ([report.count(v) for v in (ktap.PASS, ktap.FAIL, ktap.SKIP)], report.faults)
+
+
+class Ktap(unittest.TestCase):
+    def test_plain(self):
+        self.assertEqual(judged("KTAP version 1\n1..2\nok 1 a\nok 2 - b # SKIP why\n"),
+                         ([1, 0, 1], []))
+
+    def test_plan_at_the_end(self):
+        self.assertEqual(judged("TAP version 13\nok 1 a\nok 2 b\n1..2"), ([2, 0, 0], []))
+
+    def test_diagnostics_are_no_results(self):
+        self.assertEqual(judged("1..1\n# ok 7 no\nokay\nnot okay\nok 1 a"), ([1, 0, 0], []))
+
+    def test_failures(self):
+        self.assertEqual(judged("1..2\nok 1 a\nnot ok 2 b", "exit:1"), ([1, 1, 0], []))
+
+    def test_nested(self):
+        text = ("1..2\n    KTAP version 1\n    1..2\n    ok 1 x\n    not ok 2 y\n"
+                "not ok 1 a\nok 2 b")
+        report = ktap.judge(text.splitlines(), "exit:1")
+        self.assertEqual(report.leaves, [("a.x", ktap.PASS, ""), ("a.y", ktap.FAIL, ""),
+                                         ("b", ktap.PASS, "")])
+        self.assertEqual(report.faults, [])
+
+    def test_nested_sum_lies(self):
+        text = "1..1\n  1..1\n  not ok 1 x\nok 1 a"
+        self.assertIn("a says ok, a subtest of it does not", judged(text, "exit:1")[1])
+
+    def test_nested_plan_short(self):
+        text = "1..1\n  1..3\n  ok 1 x\nok 1 a"
+        self.assertEqual(judged(text)[1], ["planned 3 results in a subtest, reported 1"])
+
+    def test_plan_short_and_long(self):
+        self.assertEqual(judged("1..3\nok 1 a")[1], ["planned 3 results, reported 1"])
+        self.assertEqual(judged("1..1\nok 1 a\nok 2 b")[1], ["planned 1 results, reported 2"])
+
+    def test_numbers_out_of_order(self):
+        self.assertEqual(judged("1..2\nok 2 a\nok 1 b")[1],
+                         ["result 1 is numbered 2", "result 2 is numbered 1"])
+
+    def test_no_plan(self):
+        self.assertEqual(judged("ok 1 a")[1], ["no plan (1..N)"])
+
+    def test_no_output(self):
+        self.assertEqual(judged("")[1], ["no output; no plan (1..N)"])
+
+    def test_status_against_lines(self):
+        self.assertEqual(judged("1..1\nok 1 a", "exit:1")[1],
+                         ["exit status 1, but no result is not ok"])
+        self.assertEqual(judged("1..1\nnot ok 1 a", "exit:0")[1],
+                         ["exit status 0, but 1 results are not ok"])
+        self.assertEqual(judged("1..1\nok 1 a", "exit:4")[1],
+                         ["exit status 4 (skipped), but not every result is a skip"])
+        self.assertEqual(judged("1..1\nok 1 a", "exit:3")[1], ["exit status 3"])
+
+    def test_ends_by_force(self):
+        self.assertEqual(judged("1..1\nok 1 a", "signal:11")[1], ["killed by signal 11"])
+        self.assertEqual(judged("1..1\nok 1 a", "timeout")[1],
+                         ["timeout: killed at its time limit"])
+
+    def test_skip_of_the_whole(self):
+        self.assertEqual(judged("1..0 # SKIP not here", "exit:4"), ([0, 0, 1], []))
+        self.assertEqual(judged("# no device", "exit:4"), ([0, 0, 1], []))
+        self.assertEqual(judged("1..1\nok 1 a # SKIP no", "exit:4"), ([0, 0, 1], []))
+
+    def test_nothing_run_is_a_skip_not_a_pass(self):
+        self.assertEqual(judged("1..0 # SKIP not here", "exit:0"), ([0, 0, 1], []))
+
+
+class Log(unittest.TestCase):
+    def complaints(self, *texts, allowed=()):
+        with tempfile.TemporaryDirectory() as folder:
+            log = klog.Log(os.path.join(folder, "log"), list(allowed))
+            for text in texts:
+                self.assertTrue(log.feed("k4 1000000 " + text))
+            log.close()
+            return log.complaints
+
+    def test_each_kind(self):
+        for text in (
+                "WARNING: CPU: 0 PID: 1 at kernel/x.c:1 f+0x1/0x2",
+                "BUG: scheduling while atomic: test/1/0x2",
+                "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+                "BUG lodge_vcpu (Not tainted): Objects remaining in lodge_vcpu",
+                "Oops: 0002 [#1] PREEMPT SMP",
+                "general protection fault, probably for non-canonical address 0x1: 0000 [#1]",
+                "unchecked MSR access error: RDMSR from 0x3a at rIP: 0x1 (f+0x1/0x2)",
+                "WARNING: suspicious RCU usage",
+                "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+                "rcu: INFO: rcu_preempt self-detected stall on CPU",
+                "WARNING: possible recursive locking detected",
+                "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [test:1]",
+                "INFO: task test:1 blocked for more than 20 seconds.",
+                "unreferenced object 0xffff888000000000 (size 64):",
+                "refcount_t: underflow; use-after-free.",
+                "BUG: Bad page state in process test  pfn:00001",
+                "BUG: Bad rss-counter state mm:0 type:MM_ANONPAGES val:1",
+                "list_del corruption, 0->next is LIST_POISON1",
+                "Kernel panic - not syncing: x"):
+            self.assertEqual(len(self.complaints(text)), 1, text)
+
+    def test_harmless(self):
+        for text in (
+                "[Firmware Bug]: TSC_DEADLINE disabled due to Errata; please update microcode",
+                "NMI watchdog: Perf NMI watchdog permanently disabled",
+                "\tRCU CPU stall warnings timeout set to 15 (rcu_cpu_stall_timeout).",
+                "PCI: use \"pci=nocrs\" and report a bug",
+                "lodge: loading out-of-tree module taints kernel.",
+                "DEBUG_LOCKS is off"):
+            self.assertEqual(self.complaints(text), [], text)
+
+    def test_allowed(self):
+        import re
+        self.assertEqual(self.complaints("WARNING: it is nothing",
+                                         allowed=[(re.compile("it is nothing"), "really")]), [])
+
+    def test_named_after_the_test(self):
+        self.assertEqual(
+            self.complaints("WARNING: a", "lodge-test: begin pio@lodge", "WARNING: b",
+                            "lodge-test: end pio@lodge", "WARNING: c"),
+            [(None, "WARNING: a"), ("pio@lodge", "WARNING: b"), (None, "WARNING: c")])
+
+    def test_what_is_no_record(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = klog.Log(os.path.join(folder, "log"), [])
+            self.assertFalse(log.feed("> k4 1 WARNING: a test printed it"))
+            self.assertEqual(log.complaints, [])
+            log.close()
+
+    def test_an_overrun_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = klog.Log(os.path.join(folder, "log"), [])
+            self.assertTrue(log.feed("@lost"))
+            self.assertEqual(len(log.complaints), 1)
+            log.close()
+
+    def test_allow_list_wants_reasons(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "allow")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("# why\nabc\n\ndef\n")
+            self.assertRaises(ValueError, klog.load_allowed, path)
+
+
+class Plan(unittest.TestCase):
+    def load(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "plan")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            return plan.load(path)
+
+    def test_rows(self):
+        rows = self.load("# all\n\npio 1,2 lodge,kvm 60 -t 'a b'  # why\npio:x 1 none 5\n")
+        self.assertEqual([(r.name, r.program, r.cpus, r.devices, r.seconds, r.args)
+                          for r in rows],
+                         [("pio", "pio", {1, 2}, ["lodge", "kvm"], 60, ["-t", "a b"]),
+                          ("pio:x", "pio", {1}, ["none"], 5, [])])
+
+    def test_boot_row(self):
+        row = self.load("r 1 boot 60 exclude=vmx args='a b' log=x: .* y=z$\n")[0]
+        self.assertEqual(row.boot["exclude"], "vmx")
+        self.assertEqual(row.boot["args"], "a b")
+        self.assertTrue(row.boot["log"].search("x: whatever y=z"))
+
+    def test_names(self):
+        row = self.load("pio:x 1 lodge 60\n")[0]
+        self.assertTrue(row.matches("pio") and row.matches("pio:x") and row.matches("a,p*"))
+        self.assertFalse(row.matches("pi") or row.matches("pio:y"))
+
+    def test_bad_lines(self):
+        for text in ("pio 1 lodge", "pio 3 lodge 60", "pio 1 qemu 60", "pio x lodge 60",
+                     "pio 1 lodge soon", "a/b 1 lodge 60", "r 1 boot 60 exclude=vmx",
+                     "r 1 boot 60 colour=red log=x", "pio 1 lodge 60\npio 2 lodge 60"):
+            self.assertRaises(plan.BadPlan, self.load, text + "\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
