@@ -63,15 +63,23 @@ struct ioctl_row {
 	long (*handler)(void *object, unsigned long arg);
 };
 
-static long dispatch(const struct ioctl_row *rows, int count, unsigned int cmd,
-		     void *object, unsigned long arg)
+static const struct ioctl_row *find_row(const struct ioctl_row *rows, int count,
+					unsigned int cmd)
 {
 	int i;
 
 	for (i = 0; i < count; i++)
 		if (rows[i].cmd == cmd)
-			return rows[i].handler(object, arg);
-	return -ENOTTY;
+			return &rows[i];
+	return NULL;
+}
+
+static long dispatch(const struct ioctl_row *rows, int count, unsigned int cmd,
+		     void *object, unsigned long arg)
+{
+	const struct ioctl_row *row = find_row(rows, count, cmd);
+
+	return row ? row->handler(object, arg) : -ENOTTY;
 }
 
 /* vCPU descriptors */
@@ -127,10 +135,12 @@ static long vcpu_ioctl_set_cpuid2(void *object, unsigned long arg)
 		return -EFAULT;
 	if (head.nent > LODGE_MAX_CPUID_ENTRIES)
 		return -E2BIG;
-	table = vmemdup_user(user->entries, array_size(head.nent, sizeof(*table)));
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	err = cpuid_set(object, table, head.nent);
+	table = kvcalloc(head.nent, sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return -ENOMEM;
+	err = -EFAULT;
+	if (!copy_from_user(table, user->entries, array_size(head.nent, sizeof(*table))))
+		err = cpuid_set(object, table, head.nent);
 	if (err)
 		kvfree(table);
 	return err;
@@ -147,15 +157,18 @@ static const struct ioctl_row vcpu_rows[] = {
 
 static long vcpu_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	const struct ioctl_row *row = find_row(vcpu_rows, ARRAY_SIZE(vcpu_rows), cmd);
 	struct lodge_vcpu *vcpu = file->private_data;
-	long ret;
+	long ret = -EIO;
 
 	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->dead))
 		return -EIO;
+	if (!row)
+		return -ENOTTY;
 	if (mutex_lock_killable(&vcpu->lock))
 		return -EINTR;
-	vcpu_load(vcpu);
-	ret = dispatch(vcpu_rows, ARRAY_SIZE(vcpu_rows), cmd, vcpu, arg);
+	if (vcpu_load(vcpu))
+		ret = row->handler(vcpu, arg);
 	/* the machine reboots: what was read of the vCPU since may be void */
 	if (vmx_going_down())
 		ret = -EIO;

@@ -31,6 +31,15 @@ void vcpu_kick(struct lodge_vcpu *vcpu)
 		smp_send_reschedule(cpu);
 }
 
+void vm_kick_all(struct lodge_vm *vm)
+{
+	int i;
+
+	/* pairs with the release in vm_create_vcpu() */
+	for (i = smp_load_acquire(&vm->nr_vcpus) - 1; i >= 0; i--)
+		vcpu_kick(vm->vcpus[i]);
+}
+
 static void arrived(void *unused)
 {
 	/* that the interrupt was taken is the message */

@@ -66,7 +66,6 @@ enum exit_fate {
 
 /* Bits of lodge_vcpu.requests; Documentation/requests.rst has the protocol. */
 enum lodge_request {
-	REQ_KICK,		/* nothing to do but pass through the run loop */
 	REQ_FLUSH_GUEST_TLB,	/* drop this vCPU's linear translations (INVVPID) */
 };
 
@@ -219,8 +218,9 @@ struct lodge_vm {
 	unsigned long inval_seq;	/* (E), read before a fault; mem/notifier.c */
 	int inval_active;		/* (E) */
 	bool dead;			/* (A) set once: no vCPU enters again */
-	bool on_cpus;			/* (C) holds a VMX user reference */
 };
+
+void vm_kick_all(struct lodge_vm *vm);	/* kick.c */
 
 /* This VM is broken beyond repair; say why once and let no vCPU enter again. */
 #define vm_kill(vm, fmt, ...) do {					\
@@ -230,6 +230,7 @@ struct lodge_vm {
 		pr_warn_ratelimited("VM of task %d stopped: " fmt "\n",	\
 				    task_tgid_nr(current), ##__VA_ARGS__); \
 		WRITE_ONCE(__vm->dead, true);				\
+		vm_kick_all(__vm);					\
 	}								\
 } while (0)
 

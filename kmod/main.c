@@ -29,16 +29,22 @@ static struct miscdevice misc = {
 	.mode = 0660,
 };
 
-static bool name_is_taken(const char *name)
+static bool exists(const char *folder, const char *name)
 {
-	char *path = kasprintf(GFP_KERNEL, "/sys/class/misc/%s", name);
+	char *path = kasprintf(GFP_KERNEL, "%s/%s", folder, name);
 	struct path found;
-	bool taken = path && !kern_path(path, 0, &found);
+	bool there = path && !kern_path(path, 0, &found);
 
-	if (taken)
+	if (there)
 		path_put(&found);
 	kfree(path);
-	return taken;
+	return there;
+}
+
+/* By another driver of this class, or any other node. */
+static bool name_is_taken(const char *name)
+{
+	return exists("/sys/class/misc", name) || exists("/dev", name);
 }
 
 /* The driver core would dump a stack where a word will do. */
@@ -80,6 +86,11 @@ static int features_init(void)
 {
 	vmx_msrs_init();
 	cpuid_init();
+	return 0;
+}
+
+static int report(void)
+{
 	vmx_caps_report();
 	return 0;
 }
@@ -92,7 +103,8 @@ static const struct {
 	{ features_init, NULL },
 	{ mitigate_init, mitigate_free },
 	{ vmx_cpus_init, vmx_cpus_exit },
-	{ device_init, device_exit },	/* last: from here on there are callers */
+	{ device_init, device_exit },	/* from here on there are callers */
+	{ report, NULL },
 };
 
 static void undo(int from)

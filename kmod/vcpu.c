@@ -43,12 +43,16 @@ static struct preempt_ops preempt_ops = {
 	.sched_out = sched_out,
 };
 
-void vcpu_load(struct lodge_vcpu *vcpu)
+bool vcpu_load(struct lodge_vcpu *vcpu)
 {
+	bool loaded;
+
 	preempt_disable();
 	preempt_notifier_register(&vcpu->notifier);
 	vmx_load(vcpu);
+	loaded = vcpu->vmcs.cpu == raw_smp_processor_id();
 	preempt_enable();
+	return loaded;
 }
 
 void vcpu_put(struct lodge_vcpu *vcpu)
@@ -94,6 +98,7 @@ void vcpu_free(struct lodge_vcpu *vcpu)
 struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 {
 	struct lodge_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+	bool loaded;
 
 	if (!vcpu)
 		return ERR_PTR(-ENOMEM);
@@ -113,16 +118,20 @@ struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 	vcpu->maxphyaddr = 36;
 	vcpu->cr4_reserved = cpuid_host_cr4_reserved();
 
-	vcpu_load(vcpu);
-	vmcs_init(vcpu);
-	state_reset(vcpu);
+	loaded = vcpu_load(vcpu);
+	if (loaded) {
+		vmcs_init(vcpu);
+		state_reset(vcpu);
+	}
 	vcpu_put(vcpu);
-	return vcpu;
+	if (loaded)
+		return vcpu;
+	vcpu_free(vcpu);
+	return ERR_PTR(-EIO);
 }
 
 static void serve_requests(struct lodge_vcpu *vcpu)
 {
-	vcpu_take_request(vcpu, REQ_KICK);
 	if (vcpu_take_request(vcpu, REQ_FLUSH_GUEST_TLB))
 		vpid_flush(vcpu);
 }
@@ -162,6 +171,7 @@ static bool enter_guest(struct lodge_vcpu *vcpu)
 	ept_sync_cpu(vcpu->vm);
 	vtime_account_guest_enter();
 	vmx_run(vcpu);
+	vcpu->has_run = true;
 	vcpu_mode_outside(vcpu);
 	/*
 	 * The exit has not acknowledged the interrupt that caused it: the host
@@ -244,7 +254,6 @@ int vcpu_run(struct lodge_vcpu *vcpu)
 	if (!cr8_write(vcpu, READ_ONCE(run->cr8)))
 		return -EINVAL;
 	fpu_enter(vcpu);
-	vcpu->has_run = true;
 	ret = finish_exit(vcpu);
 	if (ret == EXIT_RESUME) {
 		if (compat_immediate_exit(run))

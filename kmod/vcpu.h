@@ -8,8 +8,11 @@
 struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id);
 void vcpu_free(struct lodge_vcpu *vcpu);
 
-/* Under vcpu->lock: bring its VMCS to this CPU and keep it there; and let go. */
-void vcpu_load(struct lodge_vcpu *vcpu);
+/*
+ * Under vcpu->lock: bring its VMCS to this CPU and keep it there; and let go.
+ * False if VMX is not to be had; vcpu_put() follows in any case.
+ */
+bool vcpu_load(struct lodge_vcpu *vcpu);
 void vcpu_put(struct lodge_vcpu *vcpu);
 
 /* KVM_RUN, loaded. */

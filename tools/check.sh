@@ -14,7 +14,7 @@ out=$LODGE_BUILD/check
 mkdir -p "$out"
 failed=0
 
-checks=(rules checkpatch shell python harness headers user kernel_6_1 kernel_6_12)
+checks=(rules house checkpatch shell python harness headers user kernel_6_1 kernel_6_12)
 
 # What checkpatch calls wrong and is right here, with the reason:
 # in kmod/ the question for the kernel's version (only compat.h may ask, see
@@ -28,7 +28,7 @@ kernel_ignores=LINUX_VERSION_CODE,CONSTANT_COMPARISON,CAMELCASE,MACRO_ARG_REUSE
 kernel_ignores+=,MACRO_WITH_FLOW_CONTROL
 user_ignores=PREFER_DEFINED_ATTRIBUTE_MACRO,BIT_MACRO,PREFER_KERNEL_TYPES,VOLATILE
 user_ignores+=,LEADING_SPACE,CONST_STRUCT,PREFER_FALLTHROUGH,SPLIT_STRING,CAMELCASE,STRLCPY,SSCANF_TO_KSTRTO
-user_ignores+=,EMBEDDED_FUNCTION_NAME,AVOID_EXTERNS,ENOSYS,MACRO_ARG_REUSE,COMPLEX_MACRO,MACRO_ARG_PRECEDENCE
+user_ignores+=,TYPO_SPELLING,EMBEDDED_FUNCTION_NAME,AVOID_EXTERNS,ENOSYS,MACRO_ARG_REUSE,COMPLEX_MACRO,MACRO_ARG_PRECEDENCE
 
 sources()
 {
@@ -57,6 +57,16 @@ check_rules()
 		bad=1
 	fi
 	return $bad
+}
+
+# Arrows between floors, and documents against the code they speak of.
+check_house()
+{
+	local f rc=0
+	for f in tools/check/*.py; do
+		python3 -B "$f" || rc=1
+	done
+	return $rc
 }
 
 make_checkpatch()

@@ -283,9 +283,17 @@ static enum emu_status op_pio_out(struct emu_ctx *ctx, u16 port, unsigned int si
 	return EMU_OK;
 }
 
+/* XCR0 can have it only where the host has: AVX is no good for the rest. */
+static bool has_vector(struct emu_ctx *ctx, unsigned int bytes)
+{
+	return bytes == 16 || (vcpu_of(ctx)->xcr0 & XFEATURE_MASK_YMM);
+}
+
 static enum emu_status op_read_xmm(struct emu_ctx *ctx, unsigned int reg, void *buf,
 				   unsigned int bytes)
 {
+	if (!has_vector(ctx, bytes))
+		return EMU_UNHANDLED;
 	fpu_read_vector(reg, buf, bytes);
 	return EMU_OK;
 }
@@ -293,6 +301,8 @@ static enum emu_status op_read_xmm(struct emu_ctx *ctx, unsigned int reg, void *
 static enum emu_status op_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *buf,
 				    unsigned int bytes)
 {
+	if (!has_vector(ctx, bytes))
+		return EMU_UNHANDLED;
 	fpu_write_vector(reg, buf, bytes);
 	return EMU_OK;
 }

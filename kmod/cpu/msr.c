@@ -7,6 +7,8 @@
  * whoever else reads them.  SDM vol. 4.
  */
 #include <linux/kernel.h>
+#include <linux/nospec.h>
+#include <asm/apicdef.h>
 #include <asm/msr.h>
 #include <asm/mtrr.h>
 
@@ -202,13 +204,13 @@ static bool write_pat(struct lodge_vcpu *vcpu, u32 index, u64 value)
 static u64 *mtrr_slot(struct lodge_vcpu *vcpu, u32 index)
 {
 	if (index >= MTRRphysBase_MSR(0) && index <= MTRRphysMask_MSR(MTRR_VARIABLE - 1))
-		return &vcpu->mtrr_var[index - MTRRphysBase_MSR(0)];
+		return &vcpu->mtrr_var[array_index_nospec(index - MTRRphysBase_MSR(0), 16)];
 	if (index == MSR_MTRRfix64K_00000)
 		return &vcpu->mtrr_fixed[0];
 	if (index == MSR_MTRRfix16K_80000 || index == MSR_MTRRfix16K_A0000)
-		return &vcpu->mtrr_fixed[1 + index - MSR_MTRRfix16K_80000];
+		return &vcpu->mtrr_fixed[1 + array_index_nospec(index - MSR_MTRRfix16K_80000, 2)];
 	if (index >= MSR_MTRRfix4K_C0000 && index <= MSR_MTRRfix4K_F8000)
-		return &vcpu->mtrr_fixed[3 + index - MSR_MTRRfix4K_C0000];
+		return &vcpu->mtrr_fixed[3 + array_index_nospec(index - MSR_MTRRfix4K_C0000, 8)];
 	return &vcpu->mtrr_def_type;
 }
 
@@ -386,7 +388,9 @@ bool msr_write(struct lodge_vcpu *vcpu, u32 index, u64 value)
 
 void msr_reset(struct lodge_vcpu *vcpu)
 {
-	vcpu->apic_base = 0;
+	vcpu->apic_base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE;
+	if (!vcpu->id)
+		vcpu->apic_base |= MSR_IA32_APICBASE_BSP;
 	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	vcpu->ucode_rev = 0x100000000ull;
 	vcpu->tsc_adjust = 0;

@@ -125,6 +125,9 @@ static int resolve_in_slot(struct lodge_vcpu *vcpu, const struct lodge_slot *slo
 	unsigned long seq;
 	int err;
 
+	/* the guest comes back when the table has settled */
+	if (slot->leaving)
+		return FAULT_RESUME;
 	if (f->write && !slot_writable)
 		return FAULT_MMIO;
 	f->hva = slot_hva(slot, f->gpa >> PAGE_SHIFT);

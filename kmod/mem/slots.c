@@ -2,11 +2,13 @@
 /*
  * slots.c - the guest's physical address space as a sorted table of slots.  A
  * change builds a new table and publishes it; readers hold SRCU, so that they
- * never wait and may sleep.  After a slot has gone from the table and the grace
- * period has passed, nobody can map its pages again, and only then are its
- * mappings withdrawn.  Guest memory is reached through the process's addresses
- * with the kernel's user-copy functions: whatever the process did to its
- * mapping, the worst is an error.
+ * never wait and may sleep.  A slot that goes is first marked as leaving; once
+ * the grace period has passed nobody can map its pages any more, its mappings are
+ * withdrawn, and only then does it go from the table.
+ *
+ * Guest memory is reached through the process's addresses with the kernel's
+ * user-copy functions: whatever the process did to its mapping, the worst is an
+ * error.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -138,15 +140,38 @@ static void publish(struct lodge_vm *vm, struct lodge_slots *t)
 	kvfree(s);
 }
 
-static int remove_slot(struct lodge_vm *vm, const struct lodge_slot *old)
+/* The same table with one slot marked as leaving. */
+static struct lodge_slots *mark_leaving(const struct lodge_slots *s,
+					const struct lodge_slot *old)
 {
-	struct lodge_slot gone = *old;
-	struct lodge_slots *t = rebuild(current_slots(vm), old, NULL);
+	struct lodge_slot marked = *old;
 
-	if (!t)
+	marked.leaving = true;
+	return rebuild(s, old, &marked);
+}
+
+/*
+ * Replace old by new, or by nothing.  While old's mappings are being withdrawn
+ * it must stay in the table: if the process takes its memory away meanwhile, the
+ * MMU notifier has to find the guest pages that this concerns.  Both tables are
+ * made first, so that a failure leaves the slot where it was.
+ */
+static int replace_slot(struct lodge_vm *vm, const struct lodge_slot *old,
+			const struct lodge_slot *new)
+{
+	struct lodge_slots *leaving = mark_leaving(current_slots(vm), old);
+	struct lodge_slots *after = rebuild(current_slots(vm), old, new);
+	gfn_t base = old->base;
+	u64 npages = old->npages;
+
+	if (!leaving || !after) {
+		kvfree(leaving);
+		kvfree(after);
 		return -ENOMEM;
-	publish(vm, t);
-	ept_zap(vm, gone.base, gone.base + gone.npages, true);
+	}
+	publish(vm, leaving);
+	ept_zap(vm, base, base + npages, true);
+	publish(vm, after);
 	return 0;
 }
 
@@ -160,30 +185,13 @@ static int insert_slot(struct lodge_vm *vm, const struct lodge_slot *new)
 	return 0;
 }
 
-/* The new table is made first, so that a failure leaves the slot where it was. */
-static int move_slot(struct lodge_vm *vm, const struct lodge_slot *old,
-		     const struct lodge_slot *new)
-{
-	struct lodge_slots *moved = rebuild(current_slots(vm), old, new);
-	int err;
-
-	if (!moved)
-		return -ENOMEM;
-	err = remove_slot(vm, old);
-	if (err)
-		kvfree(moved);
-	else
-		publish(vm, moved);
-	return err;
-}
-
 static int change_slot(struct lodge_vm *vm, const struct lodge_slot *new)
 {
 	const struct lodge_slots *s = current_slots(vm);
 	const struct lodge_slot *old = find_id(s, new->id);
 
 	if (!new->npages)
-		return old ? remove_slot(vm, old) : -EINVAL;
+		return old ? replace_slot(vm, old, NULL) : -EINVAL;
 	if (old && (old->npages != new->npages || old->hva != new->hva ||
 		    ((old->flags ^ new->flags) & KVM_MEM_READONLY)))
 		return -EINVAL;
@@ -191,7 +199,7 @@ static int change_slot(struct lodge_vm *vm, const struct lodge_slot *new)
 		return 0;	/* no flag that lodge has can be changed */
 	if (overlaps(s, new))
 		return -EEXIST;
-	return old ? move_slot(vm, old, new) : insert_slot(vm, new);
+	return old ? replace_slot(vm, old, new) : insert_slot(vm, new);
 }
 
 static int check_region(const struct kvm_userspace_memory_region *r)

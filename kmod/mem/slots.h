@@ -13,6 +13,7 @@ struct lodge_slot {
 	hva_t hva;
 	u32 id;
 	u32 flags;		/* KVM_MEM_* */
+	bool leaving;		/* no new mapping; old ones are being withdrawn */
 };
 
 /* Immutable once published; replaced as a whole. */

@@ -188,7 +188,7 @@ static int check_features(const struct vmx_caps *caps)
 	if (!(caps->ept_vpid & VMX_EPTP_WB_BIT))
 		return refuse("EPT paging structures cannot be write-back");
 	if (!(caps->ept_vpid & VMX_EPT_INVEPT_BIT) ||
-	    !(caps->ept_vpid & (VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)))
+	    !(caps->ept_vpid & VMX_EPT_EXTENT_GLOBAL_BIT))
 		return refuse("no INVEPT: mappings could never be withdrawn");
 	return 0;
 }
@@ -200,7 +200,7 @@ static void settle_vpid(struct vmx_caps *caps)
 
 	caps->invvpid_single = inv & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT;
 	if (!enable_vpid || !(inv & VMX_VPID_INVVPID_BIT) ||
-	    !(inv & (VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT | VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)))
+	    !(inv & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT))
 		caps->proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 }
 

@@ -59,10 +59,8 @@ void vmx_insn_failed(const char *what, unsigned long arg)
 /* Translations of an earlier life of this CPU may still be cached: vol. 3C 28.4. */
 static void forget_translations(void)
 {
-	if (vmx_caps.ept_vpid & VMX_EPT_EXTENT_GLOBAL_BIT)
-		vmx_invept(VMX_EPT_EXTENT_GLOBAL, 0, 0);
-	if (vmx_has_vpid() &&
-	    ((vmx_caps.ept_vpid >> 32) & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT))
+	vmx_invept(VMX_EPT_EXTENT_GLOBAL, 0, 0);
+	if (vmx_has_vpid())
 		vmx_invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0, 0);
 }
 
@@ -132,17 +130,20 @@ void vmx_activate(struct vmcs_ctx *ctx)
 	local_irq_save(flags);
 	if (!c->on && (vmx_going_down() || vmx_on_here()))
 		goto out;	/* ctx->cpu stays -1, and the run loop gives up */
+	if (c->current_ctx != ctx) {
+		c->current_ctx = NULL;
+		if (!vmx_vmptrld(__pa(ctx->page))) {
+			vmx_insn_failed("vmptrld", __pa(ctx->page));
+			goto out;
+		}
+		c->current_ctx = ctx;
+		mitigate_switch();
+	}
 	if (ctx->cpu < 0) {
 		/* pairs with smp_wmb() in deactivate_irqoff() */
 		smp_rmb();
 		list_add(&ctx->on_cpu, &c->active);
 		ctx->cpu = raw_smp_processor_id();
-	}
-	if (c->current_ctx != ctx) {
-		if (!vmx_vmptrld(__pa(ctx->page)))
-			vmx_insn_failed("vmptrld", __pa(ctx->page));
-		c->current_ctx = ctx;
-		mitigate_switch();
 	}
 out:
 	local_irq_restore(flags);

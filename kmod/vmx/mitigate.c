@@ -97,6 +97,11 @@ void mitigate_switch(void)
  */
 noinstr void mitigate_exit(void)
 {
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	/* the VMM's own predictions: the kernel cleans up on its way to user space */
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
 	if (!cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
 		return;
 	native_wrmsrl(MSR_IA32_SPEC_CTRL, this_cpu_read(x86_spec_ctrl_current));

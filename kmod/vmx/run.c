@@ -268,6 +268,8 @@ static void read_exit(struct lodge_vcpu *vcpu)
 	if (unlikely(vcpu->fail)) {
 		vcpu->exit_reason = 0;
 		vcpu->idt_info = 0;
+		/* the event was not delivered and must not be at the next entry */
+		vmwrite32(VM_ENTRY_INTR_INFO_FIELD, 0);
 		return;
 	}
 	vcpu->vmcs.launched = true;
@@ -275,12 +277,16 @@ static void read_exit(struct lodge_vcpu *vcpu)
 	vcpu->exit_insn_len = vmread32(VM_EXIT_INSTRUCTION_LEN);
 	vcpu->idt_info = vmread32(IDT_VECTORING_INFO_FIELD);
 	/* a failed entry has loaded guest state in part and delivered nothing */
-	if (!(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+	if (likely(!(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
 		inject_recover(vcpu);
+	else
+		vmwrite32(VM_ENTRY_INTR_INFO_FIELD, 0);
 }
 
 void vmx_run(struct lodge_vcpu *vcpu)
 {
+	/* a VM exit clears it, and perf may have set it since the last one */
+	unsigned long host_debugctl = get_debugctlmsr();
 	u64 host_xcr0 = 0;
 	u32 host_pkru = 0;
 	bool debug;
@@ -301,6 +307,8 @@ void vmx_run(struct lodge_vcpu *vcpu)
 
 	enter_and_leave(vcpu);
 
+	if (unlikely(host_debugctl))
+		update_debugctlmsr(host_debugctl);
 	debug_to_host(vcpu, debug);
 	xstate_to_host(vcpu, host_xcr0, host_pkru);
 	read_exit(vcpu);

@@ -140,6 +140,9 @@ static void init_host(void)
 	vmwrite16(HOST_ES_SELECTOR, 0);
 	vmwrite16(HOST_FS_SELECTOR, 0);
 	vmwrite16(HOST_GS_SELECTOR, 0);
+	/* run.c writes them when they differ from what it knows: zero */
+	vmwritel(HOST_FS_BASE, 0);
+	vmwritel(HOST_GS_BASE, 0);
 	vmwrite16(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
 	vmwritel(HOST_CR0, read_cr0() & ~X86_CR0_TS);
 	vmwritel(HOST_RIP, (unsigned long)vmx_exited);

@@ -687,7 +687,8 @@ SUBTEST(class24_ldt_selectors)
 	ldt_entry(2, 0);
 	asm volatile("mov %0, %%ds\n	mov %0, %%es" : : "r"((u16)LDT_SEL(0)));
 	asm volatile("mov %0, %%gs" : : "r"((u16)LDT_SEL(1)));
-	sel_ds = sel_es = LDT_SEL(0);
+	sel_ds = LDT_SEL(0);
+	sel_es = LDT_SEL(0);
 	sel_gs = LDT_SEL(1);
 	sel_fs = READ_SEL("fs");
 	fs_base = rdfsbase();
@@ -936,8 +937,9 @@ static void read_msrs_before(void)
 		if (msr_cpu[cpu].fd < 0)
 			SKIP("no %s: the msr module is not there", path);
 		for (u64 i = 0; i < ARRAY_SIZE(host_msrs); i++)
-			msr_cpu[cpu].there[i] = pread(msr_cpu[cpu].fd,
-				&msr_cpu[cpu].value[i], 8, host_msrs[i].msr) == 8;
+			msr_cpu[cpu].there[i] =
+				pread(msr_cpu[cpu].fd, &msr_cpu[cpu].value[i], 8,
+				      host_msrs[i].msr) == 8;
 	}
 }
 

@@ -54,7 +54,8 @@ static void guest_loop(u64 id)
 	for (;;) {
 		counts[id]++;
 		if (!(counts[id] & 0xfff)) {
-			eax = ecx = 0;
+			eax = 0;
+			ecx = 0;
 			asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
 		}
 	}

@@ -704,7 +704,6 @@ SUBTEST(class27_entry_failure)
 	check_runs(&f);
 }
 
-
 static struct vcpu *fuzzed;
 
 static void on_alarm_kick(int sig)
@@ -842,7 +841,8 @@ SUBTEST(class28_get_supported_cpuid_padding)
 
 	fds_open(&f);
 	memset(b->entries, 0xa5, MAX_CPUID * sizeof(b->entries[0]));
-	a->padding = b->padding = 0;
+	a->padding = 0;
+	b->padding = 0;
 	CHECK_EQ(get_supported(&f, a, MAX_CPUID), 0);
 	CHECK_EQ(get_supported(&f, b, MAX_CPUID), 0);
 	CHECK_EQ(a->nent, b->nent);

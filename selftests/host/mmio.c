@@ -223,7 +223,8 @@ FORM(stack, ALL, "pushq (%rdi); popq %rax");
 FORM(stack, ALL, "pushw (%rdi); popw %ax");
 FORM(stack, ALL, "pushq %rbx; popq (%rdi)");
 FORM(stack, ALL, "pushw %bx; popw (%rdi)");
-FORM(stack, ALL, "mov %rsp, %r8; lea 16(%rdi), %rsp; push %rax; push %rbx; pop %rcx; mov %r8, %rsp");
+FORM(stack, ALL, "mov %rsp, %r8; lea 16(%rdi), %rsp; push %rax; push %rbx; pop %rcx; "
+		  "mov %r8, %rsp");
 
 FORM(string, ALL, "stosb");
 FORM(string, ALL, "stosw");

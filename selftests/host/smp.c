@@ -143,7 +143,8 @@ SUBTEST(vcpus_take_turns)
 	u64 n;
 
 	/* With one CPU a turn lasts until the scheduler's next tick. */
-	n = rounds = nr_cpus() > 1 ? 20000 : 40;
+	n = nr_cpus() > 1 ? 20000 : 40;
+	rounds = n;
 	vm = vm_create();
 	for (int i = 0; i < 2; i++)
 		vcpu_long_mode(vcpu_create(vm, i), guest_turns, i);
@@ -243,7 +244,8 @@ SUBTEST(class37_two_vcpus_moved_about)
 	struct vm *vm;
 	u64 n, moves;
 
-	n = rounds = 40000;
+	n = 40000;
+	rounds = n;
 	vm = vm_create();
 	for (int i = 0; i < 2; i++)
 		vcpu_long_mode(vcpu_create(vm, i), guest_own_state, i);
@@ -261,7 +263,8 @@ SUBTEST(class37_many_vcpus_of_two_machines_moved_about)
 	struct vm *vm[2];
 	u64 n, moves;
 
-	n = rounds = 6000;
+	n = 6000;
+	rounds = n;
 	for (int i = 0; i < 2; i++) {
 		vm_id = i + 1;
 		vm[i] = vm_create();

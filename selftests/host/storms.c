@@ -63,9 +63,7 @@ static void start(struct runner *r, struct vcpu *vcpu, u32 want)
 	}
 }
 
-typedef struct vcpu *make_fn(struct vm *vm);
-
-static void stopped_by_signal(make_fn *make, u32 want)
+static void stopped_by_signal(struct vcpu *(*make)(struct vm *vm), u32 want)
 {
 	struct vcpu *vcpu = make(vm_create());
 	struct runner r;
@@ -82,7 +80,7 @@ static void stopped_by_signal(make_fn *make, u32 want)
 	}
 }
 
-static void dies_with_its_process(make_fn *make, u32 want)
+static void dies_with_its_process(struct vcpu *(*make)(struct vm *vm), u32 want)
 {
 	struct chan ready;
 	long long t;
@@ -187,7 +185,8 @@ static void guest_exits(u64 arg)
 	u64 cr;
 
 	for (;;) {
-		eax = ecx = 0;
+		eax = 0;
+		ecx = 0;
 		asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
 		ecx = 0x277;
 		asm volatile("rdmsr\n	wrmsr" : "=a"(eax), "=d"(edx) : "c"(ecx));

@@ -152,7 +152,7 @@ def check_files(_):
     for name in sorted({f for f in have if have.count(f) > 1}):
         problem(table.doc, table.mark + 1, "%s is listed twice" % name)
     want = {os.path.relpath(f, "kmod") for f in walk("kmod", (".c", ".h", ".S", "Makefile"))}
-    compare(table, set(have), want, "file kmod/")
+    compare(table, set(have), want, "file")
 
 
 def check_floors(_):
@@ -332,11 +332,11 @@ def class_tests():
         program = os.path.splitext(os.path.basename(path))[0]
         names = set(re.findall(r"SUBTEST\((class\d\d_\w+)", source))
         names |= set(re.findall(r'"((?:class\d\d_\w+|\w+_class_\d+))"', source))
-        if path.endswith(".sh"):
+        if path.endswith(".sh") or "/unit/" in path:
             names |= set(re.findall(r"\bclass\d\d_\w+", source))
         for name in names:
-            number = re.search(r"class_?(\d+)", name).group(1)
-            found.setdefault(int(number), {}).setdefault(program, []).append(name)
+            for number in re.findall(r"class_?(\d+)", name):
+                found.setdefault(int(number), {}).setdefault(program, []).append(name)
     return found
 
 
@@ -368,6 +368,9 @@ def check_classes(write):
                         "tools/check/docs.py --write" % number)
     for number in sorted(set(tests) - seen):
         problem(doc, 1, "class %d has tests and is not listed" % number)
+    planned = set(re.findall(r"(?m)^([\w.+-]+)", read("selftests/plan")))
+    for program in sorted({p for programs in tests.values() for p in programs} - planned):
+        problem("selftests/plan", 1, "%s has tests for bug classes and is not planned" % program)
     if write:
         with open(os.path.join(TOP, doc), "w", encoding="utf-8") as f:
             f.write("".join(sections))
