@@ -52,7 +52,8 @@ static int check_name(const char *name)
 {
 	const char *c;
 
-	for (c = name; isalnum(*c) || *c == '-' || *c == '_'; c++)
+	/* the kernel's isalnum() takes letters of Latin-1, too */
+	for (c = name; isascii(*c) && (isalnum(*c) || *c == '-' || *c == '_'); c++)
 		;
 	if (c == name || *c || c - name > 32) {
 		pr_err("cannot load: device=%s is no name for a node (use letters, digits, - and _)\n",
