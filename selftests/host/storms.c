@@ -363,3 +363,58 @@ SUBTEST(class41_nmis_while_in_the_guest)
 	test_diag("%llu cycles counted", (unsigned long long)n);
 	CHECK(n > 0);
 }
+
+static void guest_count(u64 arg)
+{
+	for (;;)
+		count++;
+}
+
+/* The NMIs that @cpu has taken, by the line of /proc/interrupts. */
+static u64 nmis_of_cpu(int cpu)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[1024], *at = NULL;
+	u64 n = 0;
+
+	CHECK(f);
+	while (!at && fgets(line, sizeof(line), f))
+		at = strstr(line, "NMI:");
+	CHECK(at);
+	at += strlen("NMI:");
+	for (int i = 0; i <= cpu; i++)
+		n = strtoull(at, &at, 10);
+	fclose(f);
+	return n;
+}
+
+/*
+ * Where no counter raises NMIs, another CPU does, by asking for a backtrace. The
+ * guest makes no exit of its own, so that they end its run.
+ */
+SUBTEST(class41_nmis_from_another_cpu)
+{
+	struct vm *vm = vm_create();
+	struct runner r = { .vcpu = long_mode(vm, guest_count, 0), .want = KVM_EXIT_UNKNOWN };
+	u64 before, nmis;
+
+	if (nr_cpus() < 2)
+		SKIP("one CPU");
+	pin_to_cpu(0);
+	thread_start(&r.t, 1, run_until_kicked, &r);
+	while (!guest_var(vm, count))
+		sched_yield();
+	nmis = nmis_of_cpu(1);
+	for (int i = 0; i < 10; i++) {
+		before = guest_var(vm, count);
+		if (!write_text("/proc/sysrq-trigger", "l"))
+			SKIP("this kernel has no SysRq");
+		/* it still runs, and without having been sent anywhere */
+		while (guest_var(vm, count) == before)
+			sched_yield();
+	}
+	nmis = nmis_of_cpu(1) - nmis;
+	thread_stop(&r.t);
+	test_diag("%llu NMIs", (unsigned long long)nmis);
+	CHECK(nmis >= 10);
+}
