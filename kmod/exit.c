@@ -23,24 +23,17 @@
 #include "vmx/regs.h"
 #include "vmx/vmcs.h"
 
-static unsigned long linear_rip(struct lodge_vcpu *vcpu)
-{
-	unsigned long rip = regs_rip(vcpu);
-
-	return regs_in_64bit(vcpu) ? rip : (u32)(rip + regs_segment_base(SEG_CS));
-}
-
 /* The second half runs only if the guest still stands where it was left. */
 static int to_user(struct lodge_vcpu *vcpu, int (*complete)(struct lodge_vcpu *vcpu))
 {
 	vcpu->complete = complete;
-	vcpu->complete_rip = linear_rip(vcpu);
+	vcpu->complete_rip = regs_linear_rip(vcpu);
 	return EXIT_TO_USER;
 }
 
 static bool moved_on(struct lodge_vcpu *vcpu)
 {
-	return linear_rip(vcpu) != vcpu->complete_rip;
+	return regs_linear_rip(vcpu) != vcpu->complete_rip;
 }
 
 static int skip_and_resume(struct lodge_vcpu *vcpu)
@@ -74,6 +67,12 @@ int exit_shutdown(struct lodge_vcpu *vcpu)
 {
 	vcpu->triple_fault = false;
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return EXIT_TO_USER;
+}
+
+int exit_irq_window(struct lodge_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 	return EXIT_TO_USER;
 }
 
@@ -176,12 +175,7 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
 	};
 	int ret;
 
-	/* an IRET that faulted has unblocked NMIs already: vol. 3C 27.2.3 */
-	if (unlikely(vcpu->exit_qual & INTR_INFO_UNBLOCK_NMI) &&
-	    !(vcpu->idt_info & VECTORING_INFO_VALID_MASK) &&
-	    (vcpu->vmcs.pin & PIN_BASED_VIRTUAL_NMIS))
-		vmwrite32(GUEST_INTERRUPTIBILITY_INFO,
-			  vmread32(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+	inject_iret_faulted(vcpu, vcpu->exit_qual & INTR_INFO_UNBLOCK_NMI);
 	ret = fault_resolve(vcpu, &fault);
 	if (ret == FAULT_RESUME)
 		return EXIT_RESUME;
@@ -192,30 +186,66 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
 	return emulated(vcpu, emulate_insn(vcpu));
 }
 
+static int debug_exit(struct lodge_vcpu *vcpu, u8 vector, unsigned long dr6)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_DEBUG;
+	memset(&run->debug, 0, sizeof(run->debug));
+	run->debug.arch.exception = vector;
+	run->debug.arch.pc = regs_linear_rip(vcpu);
+	if (vector == X86_TRAP_DB) {
+		run->debug.arch.dr6 = dr6 | DR6_ALWAYS_ONE;
+		run->debug.arch.dr7 = vmreadl(GUEST_DR7);
+	}
+	/* another KVM_RUN means another step */
+	vcpu->debug.step_rip = run->debug.arch.pc;
+	vcpu->debug.arm = true;
+	return EXIT_TO_USER;
+}
+
+int exit_stepped(struct lodge_vcpu *vcpu)
+{
+	vcpu->debug.stepped = false;
+	return debug_exit(vcpu, X86_TRAP_DB, DR_STEP);
+}
+
+static int exit_db(struct lodge_vcpu *vcpu, u32 type)
+{
+	unsigned long why = vcpu->exit_qual & (DR_TRAP_BITS | DR_BD | DR_STEP);
+
+	if (vcpu->debug.control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
+		return debug_exit(vcpu, X86_TRAP_DB, why);
+	/* ICEBP has an instruction to step over: vol. 3C 27.2.4 */
+	if (type == INTR_TYPE_PRIV_SW_EXCEPTION)
+		regs_set_rip(vcpu, regs_rip(vcpu) + vcpu->exit_insn_len);
+	/* entry insists on a pending trap where TF meets a shadow: 26.3.1.5 */
+	else if ((regs_rflags(vcpu) & X86_EFLAGS_TF) &&
+		 (vmread32(GUEST_INTERRUPTIBILITY_INFO) &
+		  (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
+		vmwritel(GUEST_PENDING_DBG_EXCEPTIONS, DR_STEP);
+	inject_db(vcpu, why);
+	return EXIT_RESUME;
+}
+
 static int exit_exception(struct lodge_vcpu *vcpu)
 {
 	u32 info = vcpu->exit_intr_info;
 	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
-	u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 
 	if (type == INTR_TYPE_NMI_INTR)
 		return EXIT_RESUME;	/* the host has taken it in vmx/run.c */
+	inject_iret_faulted(vcpu, info & INTR_INFO_UNBLOCK_NMI);
 	switch (info & INTR_INFO_VECTOR_MASK) {
 	case X86_TRAP_MC:
 		return EXIT_RESUME;	/* likewise */
 	case X86_TRAP_AC:
 		inject_exception_error(vcpu, X86_TRAP_AC, vmread32(VM_EXIT_INTR_ERROR_CODE));
 		return EXIT_RESUME;
+	case X86_TRAP_BP:
+		return debug_exit(vcpu, X86_TRAP_BP, 0);
 	case X86_TRAP_DB:
-		/* ICEBP has an instruction to step over: vol. 3C 27.2.4 */
-		if (type == INTR_TYPE_PRIV_SW_EXCEPTION)
-			regs_set_rip(vcpu, regs_rip(vcpu) + vcpu->exit_insn_len);
-		/* entry insists on a pending trap where TF meets a shadow: 26.3.1.5 */
-		else if ((regs_rflags(vcpu) & X86_EFLAGS_TF) &&
-			 (vmread32(GUEST_INTERRUPTIBILITY_INFO) & shadow))
-			vmwritel(GUEST_PENDING_DBG_EXCEPTIONS, DR_STEP);
-		inject_db(vcpu, vcpu->exit_qual & (DR_TRAP_BITS | DR_BD | DR_STEP));
-		return EXIT_RESUME;
+		return exit_db(vcpu, type);
 	}
 	return exit_unexpected(vcpu);
 }
@@ -230,6 +260,11 @@ static int exit_cpuid(struct lodge_vcpu *vcpu)
 	u32 eax = vcpu->regs[GPR_RAX], ecx = vcpu->regs[GPR_RCX];
 	u32 ebx, edx;
 
+	/* the guest's kernel may want to answer its programs itself: vol. 3A 2.10 */
+	if (unlikely(vcpu->misc_features) && regs_cpl(vcpu)) {
+		inject_gp(vcpu);
+		return EXIT_RESUME;
+	}
 	cpuid_execute(vcpu, &eax, &ebx, &ecx, &edx);
 	vcpu->regs[GPR_RAX] = eax;
 	vcpu->regs[GPR_RBX] = ebx;
@@ -306,9 +341,6 @@ static int exit_cr(struct lodge_vcpu *vcpu)
 	}
 }
 
-#define DR6_WRITABLE	(DR_TRAP_BITS | DR_BD | DR_STEP | DR_SWITCH)
-#define DR7_WRITABLE	0xffff2bfful
-
 static bool write_dr(struct lodge_vcpu *vcpu, int dr, unsigned long value)
 {
 	if (dr < 4) {
@@ -348,6 +380,8 @@ static int exit_dr(struct lodge_vcpu *vcpu)
 		return EXIT_RESUME;
 	}
 	if (vcpu->dr7 & DR7_GD) {
+		if (vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP)
+			return debug_exit(vcpu, X86_TRAP_DB, DR_BD);
 		inject_db(vcpu, DR_BD);
 		return EXIT_RESUME;
 	}
@@ -415,22 +449,82 @@ static int exit_io(struct lodge_vcpu *vcpu)
 	return to_user(vcpu, complete_io);
 }
 
-static int exit_rdmsr(struct lodge_vcpu *vcpu)
+static void set_edx_eax(struct lodge_vcpu *vcpu, u64 value)
 {
-	u64 value;
+	vcpu->regs[GPR_RAX] = (u32)value;
+	vcpu->regs[GPR_RDX] = value >> 32;
+}
 
-	if (!msr_read(vcpu, vcpu->regs[GPR_RCX], &value)) {
+/* User space has said what becomes of an access that it wanted to see. */
+static int complete_msr(struct lodge_vcpu *vcpu)
+{
+	if (moved_on(vcpu))
+		return EXIT_RESUME;
+	return skip_or_gp(vcpu, !READ_ONCE(vcpu->run->msr.error));
+}
+
+static int complete_rdmsr(struct lodge_vcpu *vcpu)
+{
+	if (!moved_on(vcpu) && !READ_ONCE(vcpu->run->msr.error)) {
+		set_edx_eax(vcpu, READ_ONCE(vcpu->run->msr.data));
+		return skip_and_resume(vcpu);
+	}
+	return complete_msr(vcpu);
+}
+
+/* The guest may not do this: #GP, or user space decides. */
+static int refused_msr(struct lodge_vcpu *vcpu, const struct msr_access *a,
+		       enum msr_result why, bool write)
+{
+	static const u32 reasons[] = {
+		[MSR_UNKNOWN] = KVM_MSR_EXIT_REASON_UNKNOWN,
+		[MSR_INVALID] = KVM_MSR_EXIT_REASON_INVAL,
+		[MSR_FILTERED] = KVM_MSR_EXIT_REASON_FILTER,
+	};
+	struct kvm_run *run = vcpu->run;
+
+	if (!(READ_ONCE(vcpu->vm->user_msr_mask) & reasons[why])) {
 		inject_gp(vcpu);
 		return EXIT_RESUME;
 	}
-	vcpu->regs[GPR_RAX] = (u32)value;
-	vcpu->regs[GPR_RDX] = value >> 32;
+	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
+	memset(&run->msr, 0, sizeof(run->msr));
+	run->msr.reason = reasons[why];
+	run->msr.index = a->index;
+	run->msr.data = write ? a->value : 0;
+	return to_user(vcpu, write ? complete_msr : complete_rdmsr);
+}
+
+static int exit_rdmsr(struct lodge_vcpu *vcpu)
+{
+	struct msr_access a = { .index = vcpu->regs[GPR_RCX] };
+	enum msr_result res = msr_read(vcpu, &a);
+
+	if (unlikely(res != MSR_OK))
+		return refused_msr(vcpu, &a, res, false);
+	set_edx_eax(vcpu, a.value);
 	return skip_and_resume(vcpu);
 }
 
 static int exit_wrmsr(struct lodge_vcpu *vcpu)
 {
-	return skip_or_gp(vcpu, msr_write(vcpu, vcpu->regs[GPR_RCX], regs_edx_eax(vcpu)));
+	struct msr_access a = {
+		.index = vcpu->regs[GPR_RCX], .value = regs_edx_eax(vcpu),
+	};
+	enum msr_result res = msr_write(vcpu, &a);
+
+	if (unlikely(res != MSR_OK))
+		return refused_msr(vcpu, &a, res, true);
+	return skip_and_resume(vcpu);
+}
+
+/* They end at once, which is allowed, unless the guest was told they are absent. */
+static int exit_mwait(struct lodge_vcpu *vcpu)
+{
+	if ((vcpu->vm->quirks_off & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&
+	    !cpuid_guest_mwait(vcpu))
+		return exit_ud(vcpu);
+	return skip_and_resume(vcpu);
 }
 
 static int exit_xsetbv(struct lodge_vcpu *vcpu)
@@ -480,7 +574,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[5]					= exit_unexpected,	/* I/O SMI: SMM monitor */
 	[6]					= exit_unexpected,	/* other SMI: likewise */
 	[EXIT_REASON_INTERRUPT_WINDOW]		= exit_resume,	/* inject.c looks again */
-	[EXIT_REASON_NMI_WINDOW]		= exit_unexpected,
+	[EXIT_REASON_NMI_WINDOW]		= exit_resume,	/* likewise */
 	[EXIT_REASON_TASK_SWITCH]		= exit_task_switch,	/* not supported */
 	[EXIT_REASON_CPUID]			= exit_cpuid,
 	[11]					= exit_ud,	/* GETSEC, CR4.SMXE is clear */
@@ -508,9 +602,9 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	/* 33, 34 and 41 come with the failed-entry bit and never get here */
 	[EXIT_REASON_INVALID_STATE]		= exit_unexpected,
 	[EXIT_REASON_MSR_LOAD_FAIL]		= exit_unexpected,
-	[EXIT_REASON_MWAIT_INSTRUCTION]		= skip_and_resume,	/* as a NOP */
+	[EXIT_REASON_MWAIT_INSTRUCTION]		= exit_mwait,
 	[EXIT_REASON_MONITOR_TRAP_FLAG]		= exit_unexpected,
-	[EXIT_REASON_MONITOR_INSTRUCTION]	= skip_and_resume,	/* as a NOP */
+	[EXIT_REASON_MONITOR_INSTRUCTION]	= exit_mwait,
 	[EXIT_REASON_PAUSE_INSTRUCTION]		= exit_unexpected,
 	[EXIT_REASON_MCE_DURING_VMENTRY]	= exit_unexpected,
 	[EXIT_REASON_TPR_BELOW_THRESHOLD]	= exit_unexpected,

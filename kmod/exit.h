@@ -9,5 +9,9 @@
 int exit_handle(struct lodge_vcpu *vcpu);
 /* The guest is beyond continuing: tell user space that it has shut down. */
 int exit_shutdown(struct lodge_vcpu *vcpu);
+/* User space steps through the guest, and one step is done. */
+int exit_stepped(struct lodge_vcpu *vcpu);
+/* User space has an interrupt, and the guest takes it now. */
+int exit_irq_window(struct lodge_vcpu *vcpu);
 
 #endif

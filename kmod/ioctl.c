@@ -20,42 +20,26 @@
 #include <uapi/linux/lodge.h>
 
 #include "lodge.h"
+#include "cpu/clock.h"
 #include "cpu/cpuid.h"
+#include "cpu/fpu.h"
+#include "cpu/mce.h"
+#include "cpu/msr.h"
+#include "cpu/msr_filter.h"
+#include "extension.h"
 #include "ioctl.h"
 #include "mem/slots.h"
 #include "state.h"
 #include "vcpu.h"
 #include "vm.h"
 #include "vmx/cpu.h"
+#include "vmx/inject.h"
 
 #define VCPU_MMAP_PAGES	2	/* kvm_run, and the data of port I/O */
 
-static const struct { int cap, value; } caps[] = {
-	{ KVM_CAP_HLT, 1 },
-	{ KVM_CAP_USER_MEMORY, 1 },
-	{ KVM_CAP_EXT_CPUID, 1 },
-	{ KVM_CAP_NR_MEMSLOTS, LODGE_MAX_SLOTS },
-	{ KVM_CAP_SYNC_MMU, 1 },
-	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
-	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
-	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
-	{ KVM_CAP_MAX_VCPUS, LODGE_MAX_VCPUS },
-	{ KVM_CAP_READONLY_MEM, 1 },
-	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
-	{ KVM_CAP_MAX_VCPU_ID, LODGE_MAX_VCPU_ID },
-	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
-};
-
 static long check_extension(void *unused, unsigned long arg)
 {
-	int i;
-
-	if (arg == KVM_CAP_NR_VCPUS)
-		return min_t(int, num_online_cpus(), LODGE_MAX_VCPUS);
-	for (i = 0; i < ARRAY_SIZE(caps); i++)
-		if (caps[i].cap == arg)
-			return caps[i].value;
-	return 0;
+	return extension_check(arg);
 }
 
 struct ioctl_row {
@@ -89,39 +73,209 @@ static long vcpu_ioctl_run(void *object, unsigned long arg)
 	return arg ? -EINVAL : vcpu_run(object);
 }
 
-static long vcpu_ioctl_get_regs(void *object, unsigned long arg)
-{
-	struct kvm_regs regs;
-
-	state_get_regs(object, &regs);
-	return copy_to_user((void __user *)arg, &regs, sizeof(regs)) ? -EFAULT : 0;
+/* Small fixed-size structs: copy in, call, copy out; state.c knows the rest. */
+#define VCPU_GET(name, type)						\
+static long vcpu_ioctl_get_##name(void *object, unsigned long arg)	\
+{									\
+	struct type data;						\
+	int err = state_get_##name(object, &data);			\
+									\
+	if (err)							\
+		return err;						\
+	return copy_to_user((void __user *)arg, &data, sizeof(data)) ? -EFAULT : 0; \
 }
 
-static long vcpu_ioctl_set_regs(void *object, unsigned long arg)
-{
-	struct kvm_regs regs;
+#define VCPU_SET(name, type)						\
+static long vcpu_ioctl_##name(void *object, unsigned long arg)		\
+{									\
+	struct type data;						\
+									\
+	if (copy_from_user(&data, (void __user *)arg, sizeof(data)))	\
+		return -EFAULT;						\
+	return state_##name(object, &data);				\
+}
 
-	if (copy_from_user(&regs, (void __user *)arg, sizeof(regs)))
+VCPU_GET(regs, kvm_regs)
+VCPU_SET(set_regs, kvm_regs)
+VCPU_GET(sregs, kvm_sregs)
+VCPU_SET(set_sregs, kvm_sregs)
+VCPU_GET(sregs2, kvm_sregs2)
+VCPU_SET(set_sregs2, kvm_sregs2)
+VCPU_GET(debugregs, kvm_debugregs)
+VCPU_SET(set_debugregs, kvm_debugregs)
+VCPU_GET(events, kvm_vcpu_events)
+VCPU_SET(set_events, kvm_vcpu_events)
+VCPU_GET(mp_state, kvm_mp_state)
+VCPU_SET(set_mp_state, kvm_mp_state)
+VCPU_SET(set_guest_debug, kvm_guest_debug)
+VCPU_SET(interrupt, kvm_interrupt)
+VCPU_GET(xcrs, kvm_xcrs)
+VCPU_SET(set_xcrs, kvm_xcrs)
+VCPU_GET(fpu, kvm_fpu)
+VCPU_SET(set_fpu, kvm_fpu)
+VCPU_SET(set_mce, kvm_x86_mce)
+
+static long get_xsave(void *object, unsigned long arg, u32 size)
+{
+	void *area = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	long ret = 0;
+
+	if (!area)
+		return -ENOMEM;
+	fpu_get_xsave(object, area, size);
+	if (copy_to_user((void __user *)arg, area, size))
+		ret = -EFAULT;
+	kfree(area);
+	return ret;
+}
+
+static long vcpu_ioctl_get_xsave(void *object, unsigned long arg)
+{
+	return get_xsave(object, arg, sizeof(struct kvm_xsave));
+}
+
+static long vcpu_ioctl_get_xsave2(void *object, unsigned long arg)
+{
+	return get_xsave(object, arg, extension_check(KVM_CAP_XSAVE2));
+}
+
+static long vcpu_ioctl_set_xsave(void *object, unsigned long arg)
+{
+	u32 size = extension_check(KVM_CAP_XSAVE2);
+	void *area = memdup_user((void __user *)arg, size);
+	long ret;
+
+	if (IS_ERR(area))
+		return PTR_ERR(area);
+	ret = fpu_set_xsave(object, area);
+	kfree(area);
+	return ret;
+}
+
+static long vcpu_ioctl_setup_mce(void *object, unsigned long arg)
+{
+	u64 cap;
+
+	if (copy_from_user(&cap, (void __user *)arg, sizeof(cap)))
 		return -EFAULT;
-	state_set_regs(object, &regs);
+	return mce_configure(object, cap);
+}
+
+static long vcpu_ioctl_set_tsc_khz(void *object, unsigned long arg)
+{
+	return clock_set_khz(object, arg);
+}
+
+static long vcpu_ioctl_get_tsc_khz(void *object, unsigned long arg)
+{
+	return arg ? -EINVAL : ((struct lodge_vcpu *)object)->tsc_khz;
+}
+
+#define MAX_MSRS	256	/* in one call, as KVM */
+
+/* Each entry in turn, until one is refused: that tells how far it went. */
+static long each_msr(void *object, struct kvm_msr_entry *e, u32 count,
+		     bool (*fn)(void *object, struct kvm_msr_entry *e))
+{
+	u32 i;
+
+	for (i = 0; i < count && fn(object, &e[i]); i++)
+		;
+	return i;
+}
+
+static long msrs_ioctl(void *object, unsigned long arg, bool get,
+		       bool (*fn)(void *object, struct kvm_msr_entry *e))
+{
+	struct kvm_msrs __user *user = (void __user *)arg;
+	struct kvm_msr_entry *entries;
+	struct kvm_msrs head;
+	size_t size;
+	long ret;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nmsrs >= MAX_MSRS)
+		return -E2BIG;
+	size = head.nmsrs * sizeof(*entries);
+	entries = memdup_user(user->entries, size);
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+	ret = each_msr(object, entries, head.nmsrs, fn);
+	if (get && copy_to_user(user->entries, entries, size))
+		ret = -EFAULT;
+	kfree(entries);
+	return ret;
+}
+
+static bool get_msr(void *object, struct kvm_msr_entry *e)
+{
+	struct msr_access a = { .index = e->index, .host = true };
+	bool ok = msr_read(object, &a) == MSR_OK;
+
+	e->data = a.value;
+	return ok;
+}
+
+static bool set_msr(void *object, struct kvm_msr_entry *e)
+{
+	struct msr_access a = { .index = e->index, .host = true, .value = e->data };
+
+	return msr_write(object, &a) == MSR_OK;
+}
+
+static long vcpu_ioctl_get_msrs(void *object, unsigned long arg)
+{
+	return msrs_ioctl(object, arg, true, get_msr);
+}
+
+static long vcpu_ioctl_set_msrs(void *object, unsigned long arg)
+{
+	return msrs_ioctl(object, arg, false, set_msr);
+}
+
+static long vcpu_ioctl_get_cpuid2(void *object, unsigned long arg)
+{
+	struct kvm_cpuid2 __user *user = (void __user *)arg;
+	struct kvm_cpuid_entry2 *table;
+	struct kvm_cpuid2 head;
+	u32 count;
+	long ret;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	table = kvcalloc(LODGE_MAX_CPUID_ENTRIES, sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return -ENOMEM;
+	ret = cpuid_get(object, table, min_t(u32, head.nent, LODGE_MAX_CPUID_ENTRIES), &count);
+	head.nent = count;
+	/* the count is told in any case */
+	if (copy_to_user(user, &head, sizeof(head)) ||
+	    (!ret && copy_to_user(user->entries, table, count * sizeof(*table))))
+		ret = -EFAULT;
+	kvfree(table);
+	return ret;
+}
+
+static long vcpu_ioctl_nmi(void *object, unsigned long arg)
+{
+	if (arg)
+		return -EINVAL;
+	inject_nmi(object);
 	return 0;
 }
 
-static long vcpu_ioctl_get_sregs(void *object, unsigned long arg)
+static long vcpu_ioctl_translate(void *object, unsigned long arg)
 {
-	struct kvm_sregs sregs;
+	struct kvm_translation t;
+	int err;
 
-	state_get_sregs(object, &sregs);
-	return copy_to_user((void __user *)arg, &sregs, sizeof(sregs)) ? -EFAULT : 0;
-}
-
-static long vcpu_ioctl_set_sregs(void *object, unsigned long arg)
-{
-	struct kvm_sregs sregs;
-
-	if (copy_from_user(&sregs, (void __user *)arg, sizeof(sregs)))
+	if (copy_from_user(&t, (void __user *)arg, sizeof(t)))
 		return -EFAULT;
-	return state_set_sregs(object, &sregs);
+	err = state_translate(object, &t);
+	if (err)
+		return err;
+	return copy_to_user((void __user *)arg, &t, sizeof(t)) ? -EFAULT : 0;
 }
 
 static long vcpu_ioctl_set_cpuid2(void *object, unsigned long arg)
@@ -152,7 +306,33 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_SET_REGS, vcpu_ioctl_set_regs },
 	{ KVM_GET_SREGS, vcpu_ioctl_get_sregs },
 	{ KVM_SET_SREGS, vcpu_ioctl_set_sregs },
+	{ KVM_GET_SREGS2, vcpu_ioctl_get_sregs2 },
+	{ KVM_SET_SREGS2, vcpu_ioctl_set_sregs2 },
+	{ KVM_GET_DEBUGREGS, vcpu_ioctl_get_debugregs },
+	{ KVM_SET_DEBUGREGS, vcpu_ioctl_set_debugregs },
+	{ KVM_GET_VCPU_EVENTS, vcpu_ioctl_get_events },
+	{ KVM_SET_VCPU_EVENTS, vcpu_ioctl_set_events },
+	{ KVM_GET_MP_STATE, vcpu_ioctl_get_mp_state },
+	{ KVM_SET_MP_STATE, vcpu_ioctl_set_mp_state },
+	{ KVM_SET_GUEST_DEBUG, vcpu_ioctl_set_guest_debug },
+	{ KVM_INTERRUPT, vcpu_ioctl_interrupt },
+	{ KVM_NMI, vcpu_ioctl_nmi },
+	{ KVM_TRANSLATE, vcpu_ioctl_translate },
+	{ KVM_GET_FPU, vcpu_ioctl_get_fpu },
+	{ KVM_SET_FPU, vcpu_ioctl_set_fpu },
+	{ KVM_GET_XSAVE, vcpu_ioctl_get_xsave },
+	{ KVM_GET_XSAVE2, vcpu_ioctl_get_xsave2 },
+	{ KVM_SET_XSAVE, vcpu_ioctl_set_xsave },
+	{ KVM_GET_XCRS, vcpu_ioctl_get_xcrs },
+	{ KVM_SET_XCRS, vcpu_ioctl_set_xcrs },
+	{ KVM_GET_MSRS, vcpu_ioctl_get_msrs },
+	{ KVM_SET_MSRS, vcpu_ioctl_set_msrs },
+	{ KVM_GET_CPUID2, vcpu_ioctl_get_cpuid2 },
 	{ KVM_SET_CPUID2, vcpu_ioctl_set_cpuid2 },
+	{ KVM_GET_TSC_KHZ, vcpu_ioctl_get_tsc_khz },
+	{ KVM_SET_TSC_KHZ, vcpu_ioctl_set_tsc_khz },
+	{ KVM_X86_SETUP_MCE, vcpu_ioctl_setup_mce },
+	{ KVM_X86_SET_MCE, vcpu_ioctl_set_mce },
 };
 
 static long vcpu_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -256,10 +436,82 @@ static long vm_ioctl_set_user_memory_region(void *object, unsigned long arg)
 	return slots_set_region(object, &region);
 }
 
+static long vm_ioctl_enable_cap(void *object, unsigned long arg)
+{
+	struct kvm_enable_cap cap;
+
+	if (copy_from_user(&cap, (void __user *)arg, sizeof(cap)))
+		return -EFAULT;
+	return extension_enable(object, &cap);
+}
+
+static long vm_ioctl_set_tsc_khz(void *object, unsigned long arg)
+{
+	return vm_set_tsc_khz(object, arg);
+}
+
+static long vm_ioctl_get_tsc_khz(void *object, unsigned long arg)
+{
+	return arg ? -EINVAL : vm_tsc_khz(object);
+}
+
+/* One range of a filter; its bitmap lies elsewhere in user memory. */
+static int copy_msr_range(struct lodge_msr_filter *f, const struct kvm_msr_filter_range *r)
+{
+	size_t size = BITS_TO_LONGS((u64)r->nmsrs) * sizeof(long);
+	struct lodge_msr_range *out = &f->range[f->count];
+	void *bits;
+
+	if (!r->nmsrs)
+		return 0;
+	if (!r->flags || (r->flags & ~(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE)))
+		return -EINVAL;
+	if (size > KVM_MSR_FILTER_MAX_BITMAP_SIZE)
+		return -EINVAL;
+	bits = memdup_user((void __user *)r->bitmap, size);
+	if (IS_ERR(bits))
+		return PTR_ERR(bits);
+	*out = (struct lodge_msr_range) {
+		.base = r->base, .count = r->nmsrs, .flags = r->flags, .bits = bits,
+	};
+	f->count++;
+	return 0;
+}
+
+static long vm_ioctl_set_msr_filter(void *object, unsigned long arg)
+{
+	struct lodge_msr_filter *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	struct kvm_msr_filter in;
+	long ret = 0;
+	int i;
+
+	if (!f)
+		return -ENOMEM;
+	if (copy_from_user(&in, (void __user *)arg, sizeof(in)))
+		ret = -EFAULT;
+	else if (in.flags & ~KVM_MSR_FILTER_DEFAULT_DENY)
+		ret = -EINVAL;
+	for (i = 0; !ret && i < ARRAY_SIZE(in.ranges); i++)
+		ret = copy_msr_range(f, &in.ranges[i]);
+	f->default_allow = !ret && !(in.flags & KVM_MSR_FILTER_DEFAULT_DENY);
+	/* a guest without any MSR is a mistake */
+	if (!ret && !f->count && !f->default_allow)
+		ret = -EINVAL;
+	if (ret)
+		msr_filter_free(f);
+	else
+		msr_filter_install(object, f);
+	return ret;
+}
+
 static const struct ioctl_row vm_rows[] = {
 	{ KVM_CREATE_VCPU, vm_ioctl_create_vcpu },
 	{ KVM_SET_USER_MEMORY_REGION, vm_ioctl_set_user_memory_region },
 	{ KVM_CHECK_EXTENSION, check_extension },
+	{ KVM_ENABLE_CAP, vm_ioctl_enable_cap },
+	{ KVM_SET_TSC_KHZ, vm_ioctl_set_tsc_khz },
+	{ KVM_GET_TSC_KHZ, vm_ioctl_get_tsc_khz },
+	{ KVM_X86_SET_MSR_FILTER, vm_ioctl_set_msr_filter },
 };
 
 static long vm_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -342,12 +594,81 @@ static long dev_ioctl_get_supported_cpuid(void *unused, unsigned long arg)
 	return ret;
 }
 
+/* There is no instruction that runs here without the host's CPU having it. */
+static long dev_ioctl_get_emulated_cpuid(void *unused, unsigned long arg)
+{
+	struct kvm_cpuid2 __user *user = (void __user *)arg;
+	struct kvm_cpuid2 head;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (!head.nent)
+		return -E2BIG;
+	head.nent = 0;
+	return copy_to_user(user, &head, sizeof(head)) ? -EFAULT : 0;
+}
+
+static long msr_list_ioctl(unsigned long arg, int (*list)(u32 *out, int max))
+{
+	struct kvm_msr_list __user *user = (void __user *)arg;
+	u32 indices[LODGE_MAX_MSR_LIST];
+	int count = list(indices, ARRAY_SIZE(indices));
+	struct kvm_msr_list head;
+	u32 room;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	room = head.nmsrs;
+	head.nmsrs = count;
+	if (copy_to_user(user, &head, sizeof(head)))
+		return -EFAULT;
+	if (room < count)
+		return -E2BIG;
+	return copy_to_user(user->indices, indices, count * sizeof(u32)) ? -EFAULT : 0;
+}
+
+static long dev_ioctl_get_msr_index_list(void *unused, unsigned long arg)
+{
+	return msr_list_ioctl(arg, msr_list_saved);
+}
+
+static long dev_ioctl_get_msr_feature_index_list(void *unused, unsigned long arg)
+{
+	return msr_list_ioctl(arg, msr_list_features);
+}
+
+static bool get_feature_msr(void *unused, struct kvm_msr_entry *e)
+{
+	u64 value = 0;
+	bool ok = msr_read_feature(e->index, &value);
+
+	e->data = value;
+	return ok;
+}
+
+static long dev_ioctl_get_msrs(void *unused, unsigned long arg)
+{
+	return msrs_ioctl(unused, arg, true, get_feature_msr);
+}
+
+static long dev_ioctl_get_mce_cap(void *unused, unsigned long arg)
+{
+	u64 cap = MCE_CAP_SUPPORTED;
+
+	return copy_to_user((void __user *)arg, &cap, sizeof(cap)) ? -EFAULT : 0;
+}
+
 static const struct ioctl_row dev_rows[] = {
 	{ KVM_GET_API_VERSION, dev_ioctl_get_api_version },
 	{ KVM_CREATE_VM, dev_ioctl_create_vm },
 	{ KVM_CHECK_EXTENSION, check_extension },
 	{ KVM_GET_VCPU_MMAP_SIZE, dev_ioctl_get_vcpu_mmap_size },
 	{ KVM_GET_SUPPORTED_CPUID, dev_ioctl_get_supported_cpuid },
+	{ KVM_GET_EMULATED_CPUID, dev_ioctl_get_emulated_cpuid },
+	{ KVM_GET_MSR_INDEX_LIST, dev_ioctl_get_msr_index_list },
+	{ KVM_GET_MSR_FEATURE_INDEX_LIST, dev_ioctl_get_msr_feature_index_list },
+	{ KVM_GET_MSRS, dev_ioctl_get_msrs },
+	{ KVM_X86_GET_MCE_CAP_SUPPORTED, dev_ioctl_get_mce_cap },
 	{ LODGE_GET_VERSION, dev_ioctl_get_version },
 };
 

@@ -46,6 +46,8 @@
 #define LODGE_MAX_VCPU_ID	4096	/* ids are below this */
 #define LODGE_MAX_SLOTS		32764	/* slot ids are below this, as KVM's */
 #define LODGE_MAX_CPUID_ENTRIES	256
+#define LODGE_MCE_BANKS		32
+#define LODGE_MAX_MSR_LIST	128
 #define LODGE_MSR_SWITCHED	5	/* see vmx/msr.c */
 
 /* Indices of lodge_vcpu.regs: the order in which instructions encode them. */
@@ -67,6 +69,7 @@ enum exit_fate {
 /* Bits of lodge_vcpu.requests; Documentation/requests.rst has the protocol. */
 enum lodge_request {
 	REQ_FLUSH_GUEST_TLB,	/* drop this vCPU's linear translations (INVVPID) */
+	REQ_MSR_FILTER,		/* the set of MSRs that need no exit has changed */
 };
 
 /* Values of lodge_vcpu.mode. */
@@ -100,14 +103,27 @@ struct vmx_host {
 	int cpu;			/* (P) CPU whose constant fields are written */
 };
 
-/* An event on its way into the guest, or found half delivered at an exit. */
-struct lodge_event {
-	bool valid;
-	bool has_error;
+/* What is injected with an entry. */
+enum lodge_event { EVENT_NONE, EVENT_EXCEPTION, EVENT_NMI, EVENT_IRQ };
+
+/* An exception on its way into the guest; at most one of the first two is set. */
+struct lodge_exception {
+	bool pending;			/* the CPU has not seen it yet */
+	bool injected;			/* its delivery has begun, and begins again */
+	bool has_error, has_payload;
 	u8 vector;
-	u32 type;			/* INTR_TYPE_* of asm/vmx.h */
 	u32 error;
-	u32 insn_len;			/* for software events */
+	u64 payload;			/* for DR6 or CR2 once it is delivered */
+};
+
+/* What KVM_SET_GUEST_DEBUG asked for. */
+struct lodge_debug {
+	u32 control;			/* KVM_GUESTDBG_* */
+	unsigned long dr[4], dr7;	/* used instead of the guest's with USE_HW_BP */
+	unsigned long step_rip;		/* linear; where single-stepping stands */
+	bool arm;			/* TF is to be set when KVM_RUN begins */
+	bool guest_tf;			/* TF as the guest believes it to be */
+	bool stepped;			/* an instruction is done that user space waits for */
 };
 
 /* One access to a device: asked of user space, or to be handed to it. */
@@ -121,7 +137,7 @@ struct lodge_mmio {
 
 struct lodge_vcpu {
 	/* Hot: read or written on every exit. */
-	unsigned long regs[NR_GPRS];	/* (V) RSP only while it is cached */
+	unsigned long regs[NR_GPRS];	/* (V) RSP only while it is cached; first: enter.S */
 	unsigned long rip, rflags;	/* (V) valid where reg_avail says so */
 	u32 reg_avail, reg_dirty;	/* (V) bits by vmx/regs.h */
 	unsigned long requests;		/* (A) kick.c */
@@ -134,8 +150,12 @@ struct lodge_vcpu {
 	u8 fail;			/* (V) VMLAUNCH/VMRESUME did not enter */
 	bool triple_fault;		/* (V) the guest has shut down */
 	bool has_run;			/* (V) entered the guest at least once */
-	struct lodge_event event;	/* (V) to be injected at the next entry */
-	struct lodge_event requeued;	/* (V) being delivered when the exit came */
+	enum lodge_event entering;	/* (V) goes in with this entry */
+	bool irq_injected;		/* (V) irq is to be delivered, or was cut short */
+	bool nmi_injected;		/* (V) likewise */
+	u8 nmi_pending;			/* (V) 0 to 2: one may wait behind a blocked one */
+	u8 irq;				/* (V) vector */
+	struct lodge_exception ex;	/* (V) */
 
 	struct vmcs_ctx vmcs;
 	struct vmx_host host;
@@ -156,12 +176,22 @@ struct lodge_vcpu {
 	u64 efer, apic_base;		/* (V) */
 	u64 xcr0, xss;			/* (V) */
 	u32 pkru;			/* (V) */
-	unsigned long dr[4], dr6, dr7;	/* (V) */
+	unsigned long dr[4], dr6, dr7;	/* (V) the guest's own */
+	struct lodge_debug debug;	/* (V) */
 	u64 switched_msrs[LODGE_MSR_SWITCHED];	/* (V) vmx/msr.c */
 	u64 kernel_gs_base;		/* (V) while host.loaded is clear */
 	u64 tsc_offset, tsc_adjust;	/* (V) */
+	u64 tsc_mult;			/* (V) 0: the host's frequency */
+	u32 tsc_khz;			/* (V) */
+	bool spec_ctrl_open;		/* (V) the guest reaches SPEC_CTRL without an exit */
+	u64 spec_ctrl;			/* (V) the guest's value, while the host runs */
 	u64 misc_enable;		/* (V) */
+	u64 misc_features;		/* (V) */
+	u64 platform_info;		/* (V) */
+	u64 arch_capabilities;		/* (V) */
 	u64 ucode_rev;			/* (V) */
+	u64 mcg_cap, mcg_status, mcg_ctl;	/* (V) cpu/mce.c */
+	u64 mce_banks[LODGE_MCE_BANKS * 4];	/* (V) */
 	u64 mtrr_def_type;		/* (V) */
 	u64 mtrr_var[16], mtrr_fixed[11];	/* (V) stored, never acted upon */
 	struct fpu_guest fpu;		/* (V) */
@@ -197,6 +227,7 @@ struct lodge_vcpu {
 };
 
 struct lodge_slots;
+struct lodge_msr_filter;
 
 struct lodge_vm {
 	struct mm_struct *mm;		/* (C) the process whose memory this is */
@@ -218,6 +249,16 @@ struct lodge_vm {
 	unsigned long inval_seq;	/* (E), read before a fault; mem/notifier.c */
 	int inval_active;		/* (E) */
 	bool dead;			/* (A) set once: no vCPU enters again */
+
+	/* What KVM_ENABLE_CAP changed; written (L), read without: either value will do. */
+	bool exception_payload;
+	bool triple_fault_event;
+	bool platform_info_hidden;
+	u32 user_msr_mask;		/* KVM_MSR_EXIT_REASON_* */
+	u64 quirks_off;			/* KVM_X86_QUIRK_* */
+	u32 exits_off;			/* KVM_X86_DISABLE_EXITS_*; fixed by the first vCPU */
+	u32 tsc_khz;			/* of new vCPUs; 0: the host's */
+	struct lodge_msr_filter __rcu *msr_filter;	/* read under srcu, written (L) */
 };
 
 void vm_kick_all(struct lodge_vm *vm);	/* kick.c */

@@ -9,10 +9,13 @@
 
 #include "lodge.h"
 #include "cpu/cr.h"
+#include "cpu/fpu.h"
+#include "cpu/mce.h"
 #include "cpu/msr.h"
 #include "kick.h"
 #include "mem/gva.h"
 #include "state.h"
+#include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmcs.h"
 
@@ -34,17 +37,28 @@ static const struct { u16 offset; u8 seg; } segments[] = {
 #undef SEG
 };
 
-void state_get_regs(struct lodge_vcpu *vcpu, struct kvm_regs *r)
+/* RFLAGS without the trap flag that single-stepping put there. */
+static unsigned long guest_rflags(struct lodge_vcpu *vcpu)
+{
+	unsigned long rflags = regs_rflags(vcpu);
+
+	if ((vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP) && !vcpu->debug.guest_tf)
+		rflags &= ~X86_EFLAGS_TF;
+	return rflags;
+}
+
+int state_get_regs(struct lodge_vcpu *vcpu, struct kvm_regs *r)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(gprs); i++)
 		*(__u64 *)((void *)r + gprs[i].offset) = regs_gpr(vcpu, gprs[i].reg);
 	r->rip = regs_rip(vcpu);
-	r->rflags = regs_rflags(vcpu);
+	r->rflags = guest_rflags(vcpu);
+	return 0;
 }
 
-void state_set_regs(struct lodge_vcpu *vcpu, const struct kvm_regs *r)
+int state_set_regs(struct lodge_vcpu *vcpu, const struct kvm_regs *r)
 {
 	int i;
 
@@ -53,16 +67,23 @@ void state_set_regs(struct lodge_vcpu *vcpu, const struct kvm_regs *r)
 	regs_set_rip(vcpu, r->rip);
 	/* bit 1 is always one, and VM entry insists: vol. 3C 26.3.1.4 */
 	regs_set_rflags(vcpu, r->rflags | X86_EFLAGS_FIXED);
-	/* an event that was to be delivered belonged to the old state */
-	vcpu->event.valid = false;
-	vcpu->requeued.valid = false;
+	/* who gives it another place to go wakes it */
+	vmwrite32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	/* an exception that was to be raised belonged to the old state */
+	vcpu->ex.pending = false;
+	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP) {
+		vcpu->debug.guest_tf = r->rflags & X86_EFLAGS_TF;
+		/* elsewhere a handler may be at work that is not to be stepped through */
+		vcpu->debug.arm |= regs_linear_rip(vcpu) == vcpu->debug.step_rip;
+	}
+	return 0;
 }
 
-void state_get_sregs(struct lodge_vcpu *vcpu, struct kvm_sregs *s)
+/* All of struct kvm_sregs but its last field, which struct kvm_sregs2 has not. */
+static void get_sregs_common(struct lodge_vcpu *vcpu, struct kvm_sregs *s)
 {
 	int i;
 
-	memset(s, 0, sizeof(*s));
 	for (i = 0; i < ARRAY_SIZE(segments); i++)
 		regs_get_segment(vcpu, segments[i].seg, (void *)s + segments[i].offset);
 	s->gdt.base = vmreadl(GUEST_GDTR_BASE);
@@ -83,7 +104,7 @@ static bool is_pae(const struct kvm_sregs *s)
 	return (s->cr0 & X86_CR0_PG) && (s->cr4 & X86_CR4_PAE) && !(s->efer & EFER_LMA);
 }
 
-int state_set_sregs(struct lodge_vcpu *vcpu, const struct kvm_sregs *s)
+static int set_sregs_common(struct lodge_vcpu *vcpu, const struct kvm_sregs *s)
 {
 	int i;
 
@@ -102,11 +123,339 @@ int state_set_sregs(struct lodge_vcpu *vcpu, const struct kvm_sregs *s)
 	regs_set_cr0(vcpu, s->cr0 | X86_CR0_ET);
 	regs_set_cr4(vcpu, s->cr4);
 	regs_set_efer(vcpu, s->efer);
+	vcpu_request(vcpu, REQ_FLUSH_GUEST_TLB);
+	return 0;
+}
+
+int state_get_sregs(struct lodge_vcpu *vcpu, struct kvm_sregs *s)
+{
+	memset(s, 0, sizeof(*s));
+	get_sregs_common(vcpu, s);
+	if (vcpu->irq_injected)
+		s->interrupt_bitmap[vcpu->irq / 64] |= BIT_ULL(vcpu->irq % 64);
+	return 0;
+}
+
+int state_set_sregs(struct lodge_vcpu *vcpu, const struct kvm_sregs *s)
+{
+	int err = set_sregs_common(vcpu, s);
+	int i;
+
+	if (err)
+		return err;
 	/* malformed entries are the guest's to meet; absent memory is no error here */
 	if (is_pae(s))
 		gva_load_pdptrs(vcpu, s->cr3);
-	vcpu_request(vcpu, REQ_FLUSH_GUEST_TLB);
+	for (i = 0; i < ARRAY_SIZE(s->interrupt_bitmap); i++) {
+		if (!s->interrupt_bitmap[i])
+			continue;
+		vcpu->irq_injected = true;
+		vcpu->irq = 64 * i + __ffs64(s->interrupt_bitmap[i]);
+		break;
+	}
 	return 0;
+}
+
+static_assert(offsetof(struct kvm_sregs, interrupt_bitmap) ==
+	      offsetof(struct kvm_sregs2, flags));
+
+int state_get_sregs2(struct lodge_vcpu *vcpu, struct kvm_sregs2 *s)
+{
+	int i;
+
+	memset(s, 0, sizeof(*s));
+	get_sregs_common(vcpu, (struct kvm_sregs *)s);
+	if (!is_pae((struct kvm_sregs *)s))
+		return 0;
+	for (i = 0; i < 4; i++)
+		s->pdptrs[i] = gva_pdptr(i);
+	s->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	return 0;
+}
+
+int state_set_sregs2(struct lodge_vcpu *vcpu, const struct kvm_sregs2 *s)
+{
+	const struct kvm_sregs *common = (const struct kvm_sregs *)s;
+	bool given = s->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	int err, i;
+
+	if ((s->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID) || (given && !is_pae(common)))
+		return -EINVAL;
+	err = set_sregs_common(vcpu, common);
+	if (err)
+		return err;
+	if (!given && is_pae(common))
+		gva_load_pdptrs(vcpu, s->cr3);
+	for (i = 0; given && i < 4; i++)
+		gva_set_pdptr(i, s->pdptrs[i]);
+	return 0;
+}
+
+int state_get_debugregs(struct lodge_vcpu *vcpu, struct kvm_debugregs *d)
+{
+	memset(d, 0, sizeof(*d));
+	memcpy(d->db, vcpu->dr, sizeof(d->db));
+	d->dr6 = vcpu->dr6;
+	d->dr7 = vcpu->dr7;
+	return 0;
+}
+
+int state_set_debugregs(struct lodge_vcpu *vcpu, const struct kvm_debugregs *d)
+{
+	if (d->flags || d->dr6 >> 32 || d->dr7 >> 32)
+		return -EINVAL;
+	memcpy(vcpu->dr, d->db, sizeof(d->db));
+	vcpu->dr6 = (d->dr6 & DR6_WRITABLE) | DR6_ALWAYS_ONE;
+	regs_set_dr7(vcpu, (d->dr7 & DR7_WRITABLE) | DR7_ALWAYS_ONE);
+	return 0;
+}
+
+static u8 get_shadow(void)
+{
+	u32 state = vmread32(GUEST_INTERRUPTIBILITY_INFO);
+
+	return ((state & GUEST_INTR_STATE_STI) ? KVM_X86_SHADOW_INT_STI : 0) |
+	       ((state & GUEST_INTR_STATE_MOV_SS) ? KVM_X86_SHADOW_INT_MOV_SS : 0);
+}
+
+static u32 shadow_bits(u8 shadow)
+{
+	/* both at once is refused by VM entry: vol. 3C 26.3.1.5 */
+	if (shadow & KVM_X86_SHADOW_INT_MOV_SS)
+		return GUEST_INTR_STATE_MOV_SS;
+	return (shadow & KVM_X86_SHADOW_INT_STI) ? GUEST_INTR_STATE_STI : 0;
+}
+
+static void get_exception(struct lodge_vcpu *vcpu, struct kvm_vcpu_events *e)
+{
+	const struct lodge_exception *ex = &vcpu->ex;
+
+	/* one that an instruction raises comes again when that runs again */
+	if (!inject_is_soft(ex->vector)) {
+		e->exception.injected = ex->injected;
+		e->exception.pending = ex->pending;
+		/* clients that did not ask for the difference see one of the two */
+		if (!vcpu->vm->exception_payload)
+			e->exception.injected |= ex->pending;
+	}
+	e->exception.nr = ex->vector;
+	e->exception.has_error_code = ex->has_error;
+	e->exception.error_code = ex->error;
+	e->exception_has_payload = ex->has_payload;
+	e->exception_payload = ex->payload;
+}
+
+int state_get_events(struct lodge_vcpu *vcpu, struct kvm_vcpu_events *e)
+{
+	memset(e, 0, sizeof(*e));
+	get_exception(vcpu, e);
+	e->interrupt.injected = vcpu->irq_injected;
+	e->interrupt.nr = vcpu->irq;
+	e->interrupt.shadow = get_shadow();
+	e->nmi.injected = vcpu->nmi_injected;
+	e->nmi.pending = !!vcpu->nmi_pending;
+	e->nmi.masked = !!(vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI);
+	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	if (vcpu->vm->exception_payload)
+		e->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (vcpu->vm->triple_fault_event) {
+		e->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+		e->triple_fault.pending = vcpu->triple_fault;
+	}
+	return 0;
+}
+
+static bool events_valid(const struct lodge_vm *vm, const struct kvm_vcpu_events *e)
+{
+	u32 known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
+		    KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
+	bool pending = (e->flags & KVM_VCPUEVENT_VALID_PAYLOAD) && e->exception.pending;
+
+	if (vm->exception_payload)
+		known |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (vm->triple_fault_event)
+		known |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	if (e->flags & ~known)
+		return false;
+	/* there is no SMM here to be in */
+	if ((e->flags & KVM_VCPUEVENT_VALID_SMM) && (e->smi.smm || e->smi.pending))
+		return false;
+	return !(e->exception.injected || pending) ||
+	       (e->exception.nr < 32 && e->exception.nr != X86_TRAP_NMI);
+}
+
+static void set_exception(struct lodge_vcpu *vcpu, const struct kvm_vcpu_events *e)
+{
+	bool pending = (e->flags & KVM_VCPUEVENT_VALID_PAYLOAD) && e->exception.pending;
+
+	vcpu->ex = (struct lodge_exception) {
+		.pending = pending,
+		.injected = !pending && e->exception.injected,
+		.vector = e->exception.nr & 31,
+		.has_error = e->exception.has_error_code,
+		.error = e->exception.error_code,
+		.has_payload = pending && e->exception_has_payload,
+		.payload = e->exception_payload,
+	};
+}
+
+int state_set_events(struct lodge_vcpu *vcpu, const struct kvm_vcpu_events *e)
+{
+	u32 state = vmread32(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI;
+
+	if (!events_valid(vcpu->vm, e))
+		return -EINVAL;
+	set_exception(vcpu, e);
+	vcpu->irq_injected = e->interrupt.injected && !e->interrupt.soft;
+	vcpu->irq = e->interrupt.nr;
+	if (e->flags & KVM_VCPUEVENT_VALID_SHADOW) {
+		state &= ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
+		state |= shadow_bits(e->interrupt.shadow);
+	}
+	vcpu->nmi_injected = e->nmi.injected;
+	if (e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
+		vcpu->nmi_pending = !!e->nmi.pending;
+	if (e->nmi.masked)
+		state |= GUEST_INTR_STATE_NMI;
+	vmwrite32(GUEST_INTERRUPTIBILITY_INFO, state);
+	if (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
+		vcpu->triple_fault = e->triple_fault.pending;
+	return 0;
+}
+
+int state_interrupt(struct lodge_vcpu *vcpu, const struct kvm_interrupt *irq)
+{
+	if (irq->irq > 255)
+		return -EINVAL;
+	vcpu->irq_injected = true;
+	vcpu->irq = irq->irq;
+	return 0;
+}
+
+int state_get_mp_state(struct lodge_vcpu *vcpu, struct kvm_mp_state *s)
+{
+	/* user space halts and starts vCPUs that have no local APIC */
+	s->mp_state = KVM_MP_STATE_RUNNABLE;
+	return 0;
+}
+
+int state_set_mp_state(struct lodge_vcpu *vcpu, const struct kvm_mp_state *s)
+{
+	return s->mp_state == KVM_MP_STATE_RUNNABLE ? 0 : -EINVAL;
+}
+
+int state_get_xcrs(struct lodge_vcpu *vcpu, struct kvm_xcrs *x)
+{
+	memset(x, 0, sizeof(*x));
+	x->nr_xcrs = 1;
+	x->xcrs[0].value = vcpu->xcr0;
+	return 0;
+}
+
+int state_set_xcrs(struct lodge_vcpu *vcpu, const struct kvm_xcrs *x)
+{
+	int i;
+
+	if (x->nr_xcrs > KVM_MAX_XCRS || x->flags)
+		return -EINVAL;
+	/* XCR0 is the only one that there is */
+	for (i = 0; i < x->nr_xcrs; i++)
+		if (!x->xcrs[i].xcr)
+			return xcr_write(vcpu, 0, x->xcrs[i].value) ? 0 : -EINVAL;
+	return 0;
+}
+
+int state_get_fpu(struct lodge_vcpu *vcpu, struct kvm_fpu *f)
+{
+	return fpu_get(vcpu, f);
+}
+
+int state_set_fpu(struct lodge_vcpu *vcpu, const struct kvm_fpu *f)
+{
+	return fpu_set(vcpu, f);
+}
+
+int state_set_mce(struct lodge_vcpu *vcpu, const struct kvm_x86_mce *m)
+{
+	return mce_stage(vcpu, m);
+}
+
+int state_translate(struct lodge_vcpu *vcpu, struct kvm_translation *t)
+{
+	gpa_t gpa = ~0ull;
+	u32 error;
+
+	if (gva_translate(vcpu, t->linear_address, PF_PEEK, &gpa, &error) == GVA_NO_MEMORY)
+		return -EFAULT;
+	t->physical_address = gpa;
+	t->valid = gpa != ~0ull;
+	t->writeable = 1;
+	t->usermode = 0;
+	return 0;
+}
+
+static void step_on(struct lodge_vcpu *vcpu)
+{
+	if (!(vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP))
+		vcpu->debug.guest_tf = regs_rflags(vcpu) & X86_EFLAGS_TF;
+	vcpu->debug.step_rip = regs_linear_rip(vcpu);
+	vcpu->debug.arm = true;
+}
+
+static void step_off(struct lodge_vcpu *vcpu)
+{
+	regs_set_rflags(vcpu, guest_rflags(vcpu));
+	vcpu->debug.arm = false;
+	vcpu->debug.stepped = false;
+}
+
+#define DEBUG_CONTROLS (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | \
+			KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW_BP | \
+			KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP | \
+			KVM_GUESTDBG_BLOCKIRQ)
+
+int state_set_guest_debug(struct lodge_vcpu *vcpu, const struct kvm_guest_debug *d)
+{
+	u32 control = (d->control & KVM_GUESTDBG_ENABLE) ? d->control : 0;
+
+	if (d->control & ~(u32)DEBUG_CONTROLS)
+		return -EINVAL;
+	if (d->control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
+		if (vcpu->ex.pending)
+			return -EBUSY;
+		inject_exception(vcpu, (d->control & KVM_GUESTDBG_INJECT_DB) ?
+				 X86_TRAP_DB : X86_TRAP_BP);
+	}
+	if (control & KVM_GUESTDBG_SINGLESTEP)
+		step_on(vcpu);
+	else
+		step_off(vcpu);
+	vcpu->debug.control = control;
+	memcpy(vcpu->debug.dr, d->arch.debugreg, sizeof(vcpu->debug.dr));
+	/* general detect would tell the guest that it is being watched */
+	vcpu->debug.dr7 = (d->arch.debugreg[7] & DR7_WRITABLE & ~(u64)DR7_GD) | DR7_ALWAYS_ONE;
+	regs_set_dr7(vcpu, vcpu->dr7);
+	vmcs_set_exceptions(vcpu);
+	return 0;
+}
+
+void state_arm_step(struct lodge_vcpu *vcpu)
+{
+	u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
+
+	if (likely(!vcpu->debug.arm))
+		return;
+	vcpu->debug.arm = false;
+	if (!(vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP))
+		return;
+	/* POPF and IRET may have cleared it; then that is what the guest believes */
+	if (!(regs_rflags(vcpu) & X86_EFLAGS_TF))
+		vcpu->debug.guest_tf = false;
+	regs_set_rflags(vcpu, regs_rflags(vcpu) | X86_EFLAGS_TF);
+	/* in a shadow, entry would insist on a pending trap: vol. 3C 26.3.1.5 */
+	vmwrite32(GUEST_INTERRUPTIBILITY_INFO,
+		  vmread32(GUEST_INTERRUPTIBILITY_INFO) & ~shadow);
+	vmwritel(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 }
 
 static struct kvm_segment real_segment(u16 selector, u64 base, u8 type)

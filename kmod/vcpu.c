@@ -10,9 +10,11 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "lodge.h"
 #include "compat.h"
+#include "cpu/clock.h"
 #include "cpu/cpuid.h"
 #include "cpu/cr.h"
 #include "cpu/emulate_ops.h"
@@ -24,6 +26,7 @@
 #include "state.h"
 #include "vcpu.h"
 #include "vmx/cpu.h"
+#include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/run.h"
 #include "vmx/vmcs.h"
@@ -122,6 +125,8 @@ struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 	if (loaded) {
 		vmcs_init(vcpu);
 		state_reset(vcpu);
+		/* cannot fail: the VM has checked it */
+		clock_set_khz(vcpu, vm->tsc_khz);
 	}
 	vcpu_put(vcpu);
 	if (loaded)
@@ -134,6 +139,8 @@ static void serve_requests(struct lodge_vcpu *vcpu)
 {
 	if (vcpu_take_request(vcpu, REQ_FLUSH_GUEST_TLB))
 		vpid_flush(vcpu);
+	if (vcpu_take_request(vcpu, REQ_MSR_FILTER))
+		msr_update_bitmap(vcpu);
 }
 
 /* Interrupts are off, and the mode says that we are in the guest. */
@@ -199,6 +206,18 @@ static int handle_work(struct lodge_vcpu *vcpu)
 	return 0;
 }
 
+/* What is to be told before the guest runs on, the weightiest first. */
+static int settle(struct lodge_vcpu *vcpu)
+{
+	if (unlikely(vcpu->triple_fault))
+		return exit_shutdown(vcpu);
+	if (unlikely(vcpu->debug.stepped))
+		return exit_stepped(vcpu);
+	if (unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) && inject_irq_now(vcpu))
+		return exit_irq_window(vcpu);
+	return EXIT_RESUME;
+}
+
 static int run_loop(struct lodge_vcpu *vcpu)
 {
 	int ret;
@@ -207,12 +226,13 @@ static int run_loop(struct lodge_vcpu *vcpu)
 		ret = handle_work(vcpu);
 		if (ret)
 			return ret;
+		ret = settle(vcpu);
+		if (ret != EXIT_RESUME)
+			return ret;
 		if (!enter_guest(vcpu))
 			continue;
 		ret = exit_handle(vcpu);
-		if (vcpu->triple_fault)
-			ret = exit_shutdown(vcpu);
-		if (ret != EXIT_RESUME)
+		if (ret != EXIT_RESUME && !vcpu->triple_fault)
 			return ret;
 	}
 }
@@ -221,13 +241,52 @@ static int run_loop(struct lodge_vcpu *vcpu)
 static int finish_exit(struct lodge_vcpu *vcpu)
 {
 	int (*complete)(struct lodge_vcpu *vcpu) = vcpu->complete;
-	int ret;
 
 	if (!complete)
 		return EXIT_RESUME;
 	vcpu->complete = NULL;
-	ret = complete(vcpu);
-	return vcpu->triple_fault ? exit_shutdown(vcpu) : ret;
+	return complete(vcpu);
+}
+
+#define SYNC_FIELDS (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
+
+/* User space may be writing there at this moment: each struct is copied first. */
+static int take_registers(struct lodge_vcpu *vcpu, u64 dirty)
+{
+	struct kvm_sync_regs *shared = &vcpu->run->s.regs;
+	int err = 0;
+
+	if (dirty & KVM_SYNC_X86_REGS) {
+		struct kvm_regs regs;
+
+		memcpy(&regs, &shared->regs, sizeof(regs));
+		err = state_set_regs(vcpu, &regs);
+	}
+	if (!err && (dirty & KVM_SYNC_X86_SREGS)) {
+		struct kvm_sregs sregs;
+
+		memcpy(&sregs, &shared->sregs, sizeof(sregs));
+		err = state_set_sregs(vcpu, &sregs);
+	}
+	if (!err && (dirty & KVM_SYNC_X86_EVENTS)) {
+		struct kvm_vcpu_events events;
+
+		memcpy(&events, &shared->events, sizeof(events));
+		err = state_set_events(vcpu, &events);
+	}
+	return err;
+}
+
+static void show_registers(struct lodge_vcpu *vcpu, u64 wanted)
+{
+	struct kvm_sync_regs *shared = &vcpu->run->s.regs;
+
+	if (wanted & KVM_SYNC_X86_REGS)
+		state_get_regs(vcpu, &shared->regs);
+	if (wanted & KVM_SYNC_X86_SREGS)
+		state_get_sregs(vcpu, &shared->sregs);
+	if (wanted & KVM_SYNC_X86_EVENTS)
+		state_get_events(vcpu, &shared->events);
 }
 
 /* What clients without an in-kernel interrupt controller look at. */
@@ -236,31 +295,45 @@ static void report(struct lodge_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 
 	run->if_flag = !!(regs_rflags(vcpu) & X86_EFLAGS_IF);
-	run->ready_for_interrupt_injection = 0;
+	run->ready_for_interrupt_injection = inject_irq_now(vcpu);
 	run->flags = 0;
 	run->cr8 = vcpu->cr8;
 	run->apic_base = vcpu->apic_base;
+	show_registers(vcpu, READ_ONCE(run->kvm_valid_regs));
+}
+
+/* Between loading and unloading the guest's floating-point registers. */
+static int run_prepared(struct lodge_vcpu *vcpu)
+{
+	int ret = finish_exit(vcpu);
+
+	if (ret != EXIT_RESUME && !vcpu->triple_fault)
+		return ret;
+	if (compat_immediate_exit(vcpu->run))
+		return -EINTR;
+	state_arm_step(vcpu);
+	return run_loop(vcpu);
 }
 
 int vcpu_run(struct lodge_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	u64 dirty = READ_ONCE(run->kvm_dirty_regs);
 	int ret;
 
-	/* KVM_CAP_SYNC_REGS is absent: nobody may ask for it */
-	if (READ_ONCE(run->kvm_valid_regs) || READ_ONCE(run->kvm_dirty_regs))
+	if ((READ_ONCE(run->kvm_valid_regs) | dirty) & ~(u64)SYNC_FIELDS)
 		return -EINVAL;
+	if (unlikely(dirty)) {
+		ret = take_registers(vcpu, dirty);
+		if (ret)
+			return ret;
+		run->kvm_dirty_regs = 0;
+	}
 	/* the interrupt controller is the client's, and the task priority with it */
 	if (!cr8_write(vcpu, READ_ONCE(run->cr8)))
 		return -EINVAL;
 	fpu_enter(vcpu);
-	ret = finish_exit(vcpu);
-	if (ret == EXIT_RESUME) {
-		if (compat_immediate_exit(run))
-			ret = -EINTR;
-		else
-			ret = run_loop(vcpu);
-	}
+	ret = run_prepared(vcpu);
 	fpu_leave(vcpu);
 	report(vcpu);
 	/* neither fate is an error, and EXIT_RESUME does not get here */

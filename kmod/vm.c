@@ -9,8 +9,11 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <asm/tsc.h>
 
 #include "lodge.h"
+#include "cpu/clock.h"
+#include "cpu/msr_filter.h"
 #include "mem/ept.h"
 #include "mem/notifier.h"
 #include "mem/slots.h"
@@ -66,6 +69,7 @@ static void vm_destroy(struct lodge_vm *vm)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_free(vm->vcpus[i]);
 	vmx_cpus_put();
+	msr_filter_free(rcu_dereference_protected(vm->msr_filter, 1));
 	slots_destroy(vm);
 	ept_destroy(vm);
 	mmdrop(vm->mm);
@@ -81,6 +85,21 @@ void vm_put(struct lodge_vm *vm)
 {
 	if (refcount_dec_and_test(&vm->users))
 		vm_destroy(vm);
+}
+
+int vm_set_tsc_khz(struct lodge_vm *vm, u32 khz)
+{
+	if (!clock_khz_valid(khz))
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	vm->tsc_khz = khz;
+	mutex_unlock(&vm->lock);
+	return 0;
+}
+
+u32 vm_tsc_khz(struct lodge_vm *vm)
+{
+	return READ_ONCE(vm->tsc_khz) ?: tsc_khz;
 }
 
 /* Under vm->lock. */

@@ -57,7 +57,9 @@ static struct feature_mask masks[] __ro_after_init = {
 	  F(AVX512VBMI) | F(UMIP) | F(PKU) | F(RDPID) | F(AVX512_VBMI2) | F(GFNI) |
 	  F(VAES) | F(VPCLMULQDQ) | F(AVX512_VNNI) | F(AVX512_BITALG) |
 	  F(AVX512_VPOPCNTDQ) | F(CLDEMOTE) | F(MOVDIRI) | F(MOVDIR64B) },
-	{ 0x7, 0, EDX, CPUID_7_EDX, F(MD_CLEAR) | F(FSRM) | F(SERIALIZE) },
+	{ 0x7, 0, EDX, CPUID_7_EDX,
+	  F(MD_CLEAR) | F(FSRM) | F(SERIALIZE) | F(SPEC_CTRL) | F(INTEL_STIBP) |
+	  F(FLUSH_L1D) | F(ARCH_CAPABILITIES) | F(SPEC_CTRL_SSBD) },
 	{ 0x7, 1, EAX, CPUID_7_1_EAX, F(AVX_VNNI) | F(AVX512_BF16) },
 	{ 0xd, 0, EAX, -1, XCR0_OFFERED },
 	{ 0xd, 0, EDX, -1, 0 },
@@ -203,10 +205,13 @@ static void adjust_entry(struct kvm_cpuid_entry2 *e)
 		e->eax = min(e->eax, MAX_BASIC_LEAF);
 		break;
 	case 0x7:
-		if (!e->index)
+		if (!e->index) {
 			e->eax = min(e->eax, 1u);
-		else
+			/* lodge has the MSR, whether this host has it or not */
+			e->edx |= F(ARCH_CAPABILITIES);
+		} else {
 			e->ebx = 0;
+		}
 		break;
 	case 0xd:
 		if (!e->index) {
@@ -338,6 +343,16 @@ static bool offered(unsigned int feature)
 	return false;
 }
 
+bool cpuid_offers_xsaves(void)
+{
+	return (vmx_caps.proc2 & SECONDARY_EXEC_XSAVES) && boot_cpu_has(X86_FEATURE_XSAVES);
+}
+
+u32 cpuid_xsave_size(void)
+{
+	return xsave_size(cpuid_host_xcr0(), false);
+}
+
 unsigned long cpuid_host_cr4_reserved(void)
 {
 	unsigned long allowed = CR4_ALWAYS;
@@ -367,20 +382,52 @@ static void derive(struct lodge_vcpu *vcpu)
 	vcpu->maxphyaddr = e && (e->eax & 0xff) ? min_t(u32, e->eax & 0xff, 52) : 36;
 }
 
-static bool same_table(const struct lodge_vcpu *vcpu, const struct kvm_cpuid_entry2 *t, int n)
+/* Bits that follow the state of the vCPU. */
+static void add_state(struct lodge_vcpu *vcpu, u32 leaf, u32 index,
+		      struct kvm_cpuid_entry2 *e)
+{
+	unsigned long cr4 = regs_cr4(vcpu);
+
+	if (leaf == 0x1) {
+		e->ecx &= ~F(OSXSAVE);
+		if (cr4 & X86_CR4_OSXSAVE)
+			e->ecx |= F(OSXSAVE);
+		if (!(vcpu->apic_base & MSR_IA32_APICBASE_ENABLE))
+			e->edx &= ~F(APIC);
+		if (vcpu->vm->quirks_off & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT) {
+			e->ecx &= ~F(MWAIT);
+			if (vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT)
+				e->ecx |= F(MWAIT);
+		}
+	} else if (leaf == 0x7 && !index) {
+		e->ecx &= ~F(OSPKE);
+		if (cr4 & X86_CR4_PKE)
+			e->ecx |= F(OSPKE);
+	} else if (leaf == 0xd && !index) {
+		e->ebx = xsave_size(vcpu->xcr0, false);
+	} else if (leaf == 0xd && index == 1 && (e->eax & (F(XSAVES) | F(XSAVEC)))) {
+		e->ebx = xsave_size(vcpu->xcr0 | vcpu->xss, true);
+	}
+}
+
+static bool same_entry(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 a,
+		       struct kvm_cpuid_entry2 b)
+{
+	add_state(vcpu, a.function, a.index, &a);
+	add_state(vcpu, b.function, b.index, &b);
+	return a.function == b.function && a.index == b.index && a.flags == b.flags &&
+	       a.eax == b.eax && a.ebx == b.ebx && a.ecx == b.ecx && a.edx == b.edx;
+}
+
+static bool same_table(struct lodge_vcpu *vcpu, const struct kvm_cpuid_entry2 *t, int n)
 {
 	int i;
 
 	if (n != vcpu->cpuid_count)
 		return false;
-	for (i = 0; i < n; i++) {
-		const struct kvm_cpuid_entry2 *a = &vcpu->cpuid[i], *b = &t[i];
-
-		if (a->function != b->function || a->index != b->index ||
-		    a->flags != b->flags || a->eax != b->eax || a->ebx != b->ebx ||
-		    a->ecx != b->ecx || a->edx != b->edx)
+	for (i = 0; i < n; i++)
+		if (!same_entry(vcpu, vcpu->cpuid[i], t[i]))
 			return false;
-	}
 	return true;
 }
 
@@ -409,6 +456,32 @@ int cpuid_set(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *table, int count
 	return 0;
 }
 
+int cpuid_get(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *out, u32 room, u32 *count)
+{
+	int i;
+
+	*count = vcpu->cpuid_count;
+	if (room < vcpu->cpuid_count)
+		return -E2BIG;
+	for (i = 0; i < vcpu->cpuid_count; i++) {
+		out[i] = vcpu->cpuid[i];
+		add_state(vcpu, out[i].function, out[i].index, &out[i]);
+	}
+	return 0;
+}
+
+bool cpuid_guest_mwait(struct lodge_vcpu *vcpu)
+{
+	struct kvm_cpuid_entry2 *found = find(vcpu, 1, 0);
+	struct kvm_cpuid_entry2 e;
+
+	if (!found)
+		return false;
+	e = *found;
+	add_state(vcpu, 1, 0, &e);
+	return e.ecx & F(MWAIT);
+}
+
 /* Intel answers a leaf above the highest basic one with that one's data. */
 static struct kvm_cpuid_entry2 *out_of_range(struct lodge_vcpu *vcpu, u32 *leaf, u32 index)
 {
@@ -420,28 +493,6 @@ static struct kvm_cpuid_entry2 *out_of_range(struct lodge_vcpu *vcpu, u32 *leaf,
 		return NULL;
 	*leaf = basic->eax;
 	return find(vcpu, *leaf, index);
-}
-
-/* Bits that follow the state of the vCPU. */
-static void add_state(struct lodge_vcpu *vcpu, u32 leaf, u32 index, struct kvm_cpuid_entry2 *e)
-{
-	unsigned long cr4 = regs_cr4(vcpu);
-
-	if (leaf == 0x1) {
-		e->ecx &= ~F(OSXSAVE);
-		if (cr4 & X86_CR4_OSXSAVE)
-			e->ecx |= F(OSXSAVE);
-		if (!(vcpu->apic_base & MSR_IA32_APICBASE_ENABLE))
-			e->edx &= ~F(APIC);
-	} else if (leaf == 0x7 && !index) {
-		e->ecx &= ~F(OSPKE);
-		if (cr4 & X86_CR4_PKE)
-			e->ecx |= F(OSPKE);
-	} else if (leaf == 0xd && !index) {
-		e->ebx = xsave_size(vcpu->xcr0, false);
-	} else if (leaf == 0xd && index == 1 && (e->eax & (F(XSAVES) | F(XSAVEC)))) {
-		e->ebx = xsave_size(vcpu->xcr0 | vcpu->xss, true);
-	}
 }
 
 void cpuid_execute(struct lodge_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)

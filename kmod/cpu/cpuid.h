@@ -10,6 +10,13 @@ void cpuid_init(void);
 int cpuid_supported(struct kvm_cpuid_entry2 *out, int max);
 /* Takes over the table on success. */
 int cpuid_set(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *table, int count);
+/* The table as the guest sees it now; 0 or E2BIG, count is what there is. */
+int cpuid_get(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *out, u32 room, u32 *count);
+/* May the guest use MONITOR and MWAIT, going by CPUID? */
+bool cpuid_guest_mwait(struct lodge_vcpu *vcpu);
+bool cpuid_offers_xsaves(void);
+/* Bytes of XSAVE's standard format for all that a guest can be given. */
+u32 cpuid_xsave_size(void);
 /* The CPUID instruction. */
 void cpuid_execute(struct lodge_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 /* One bit of what the guest was given, by X86_FEATURE_* of the host's words. */

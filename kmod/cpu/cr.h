@@ -20,4 +20,10 @@ static inline bool is_canonical(u64 addr)
 	return (u64)((s64)(addr << 16) >> 16) == addr;
 }
 
+/* The address that has the same low 48 bits. */
+static inline u64 make_canonical(u64 addr)
+{
+	return (s64)(addr << 16) >> 16;
+}
+
 #endif

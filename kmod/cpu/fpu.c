@@ -8,10 +8,13 @@
  */
 #include <linux/kernel.h>
 #include <linux/nospec.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/thread_info.h>
 #include <asm/fpu/api.h>
 
 #include "../lodge.h"
+#include "cpuid.h"
 #include "fpu.h"
 
 int fpu_alloc(struct lodge_vcpu *vcpu)
@@ -39,6 +42,69 @@ void fpu_ready(void)
 {
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
 		switch_fpu_return();
+}
+
+/* The guest's registers are in its fpstate: nobody is in KVM_RUN. */
+void fpu_get_xsave(struct lodge_vcpu *vcpu, void *buf, u32 size)
+{
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, buf, size,
+				       vcpu->guest_xcr0_mask | XFEATURE_MASK_FPSSE, vcpu->pkru);
+}
+
+int fpu_set_xsave(struct lodge_vcpu *vcpu, const void *buf)
+{
+	u64 allowed = cpuid_host_xcr0() | XFEATURE_MASK_FPSSE;
+
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, buf, allowed, &vcpu->pkru);
+}
+
+/* struct kvm_fpu is the legacy region in other clothes: SDM vol. 1 table 10-2. */
+int fpu_get(struct lodge_vcpu *vcpu, struct kvm_fpu *out)
+{
+	struct kvm_xsave *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	struct fxregs_state *fx = (struct fxregs_state *)area;
+
+	if (!area)
+		return -ENOMEM;
+	fpu_get_xsave(vcpu, area, sizeof(*area));
+	memset(out, 0, sizeof(*out));
+	memcpy(out->fpr, fx->st_space, sizeof(out->fpr));
+	out->fcw = fx->cwd;
+	out->fsw = fx->swd;
+	out->ftwx = fx->twd;
+	out->last_opcode = fx->fop;
+	out->last_ip = fx->rip;
+	out->last_dp = fx->rdp;
+	memcpy(out->xmm, fx->xmm_space, sizeof(out->xmm));
+	out->mxcsr = fx->mxcsr;
+	kfree(area);
+	return 0;
+}
+
+int fpu_set(struct lodge_vcpu *vcpu, const struct kvm_fpu *in)
+{
+	struct kvm_xsave *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	struct xregs_state *x = (struct xregs_state *)area;
+	struct fxregs_state *fx = (struct fxregs_state *)area;
+	int err;
+
+	if (!area)
+		return -ENOMEM;
+	fpu_get_xsave(vcpu, area, sizeof(*area));
+	memcpy(fx->st_space, in->fpr, sizeof(in->fpr));
+	fx->cwd = in->fcw;
+	fx->swd = in->fsw;
+	fx->twd = in->ftwx;
+	fx->fop = in->last_opcode;
+	fx->rip = in->last_ip;
+	fx->rdp = in->last_dp;
+	memcpy(fx->xmm_space, in->xmm, sizeof(in->xmm));
+	fx->mxcsr = in->mxcsr;
+	if (boot_cpu_has(X86_FEATURE_XSAVE))
+		x->header.xfeatures |= XFEATURE_MASK_FPSSE;
+	err = fpu_set_xsave(vcpu, area);
+	kfree(area);
+	return err;
 }
 
 /* The register is part of the instruction, so each has functions of its own. */

@@ -1,87 +1,125 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * msr.c - every MSR that a guest can name, as one table sorted by number: how it
- * is read, how it is written, what a write must look like.  An MSR that is not
- * in the table does not exist, so that no host MSR is reached by accident.
- * Those that guests use without an exit stand here as well, for the sake of
- * whoever else reads them.  SDM vol. 4.
+ * is read, how it is written, what a write must look like, whether it needs an
+ * exit, and whether user space saves it with a machine.  An MSR that is not in
+ * the table does not exist, so that no host MSR is reached by accident.
+ * SDM vol. 4.
  */
 #include <linux/kernel.h>
+#include <linux/module.h>
 #include <linux/nospec.h>
 #include <asm/apicdef.h>
 #include <asm/msr.h>
 #include <asm/mtrr.h>
+#include <asm/processor.h>
 
 #include "../lodge.h"
+#include "../kick.h"
+#include "../vmx/mitigate.h"
 #include "../vmx/msr.h"
 #include "../vmx/regs.h"
 #include "../vmx/run.h"
+#include "clock.h"
 #include "cpuid.h"
 #include "cr.h"
+#include "mce.h"
 #include "msr.h"
+#include "msr_filter.h"
 
+static bool ignore_msrs;
+module_param(ignore_msrs, bool, 0644);
+MODULE_PARM_DESC(ignore_msrs, "unknown MSRs read as zero and swallow writes (default off)");
+
+static bool report_ignored_msrs = true;
+module_param(report_ignored_msrs, bool, 0644);
+MODULE_PARM_DESC(report_ignored_msrs, "log what ignore_msrs hides (default on)");
+
+#define UCODE_REV	0x100000000ull
 #define MTRR_VARIABLE	8
 #define MTRR_CAP	(MTRR_VARIABLE | BIT(8) | BIT(10))	/* fixed ranges, WC */
 
-struct msr_row {
-	u32 first, last;
-	bool (*read)(struct lodge_vcpu *vcpu, u32 index, u64 *value);
-	bool (*write)(struct lodge_vcpu *vcpu, u32 index, u64 value);
-	u64 fixed;		/* for read_fixed */
+enum msr_flags {
+	SAVED = BIT(0),		/* part of a machine: KVM_GET_MSR_INDEX_LIST */
+	FEATURE = BIT(1),	/* tells of the host: KVM_GET_MSR_FEATURE_INDEX_LIST */
+	OPEN = BIT(2),		/* no exit: the VMCS or vmx/run.c switches it */
+	HOST_WRITES = BIT(3),	/* the guest may only read it */
 };
 
-static const struct msr_row *find_row(u32 index);
+struct msr_row {
+	u32 first, last;
+	u8 flags;
+	bool (*read)(struct lodge_vcpu *vcpu, struct msr_access *a);
+	bool (*write)(struct lodge_vcpu *vcpu, const struct msr_access *a);
+	u16 home;		/* for read_home and write_home: offset in the vCPU */
+	u64 fixed;		/* for read_fixed: the value; for write_home: writable bits */
+	bool (*there)(void);	/* on this host; NULL: always */
+};
 
-static bool read_fixed(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+#define HOME(field) offsetof(struct lodge_vcpu, field)
+
+static bool read_fixed(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	*value = find_row(index)->fixed;
+	a->value = a->row->fixed;
 	return true;
 }
 
-static bool write_ignored(struct lodge_vcpu *vcpu, u32 index, u64 value)
+/* User space puts back what it has read; nobody changes it. */
+static bool write_fixed(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
+	return a->value == a->row->fixed;
+}
+
+static u64 *home_of(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	return (void *)vcpu + a->row->home;
+}
+
+static bool read_home(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = *home_of(vcpu, a);
 	return true;
 }
 
-static bool write_zero(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_home(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	return !value;
-}
-
-static bool read_tsc(struct lodge_vcpu *vcpu, u32 index, u64 *value)
-{
-	*value = rdtsc() + vcpu->tsc_offset;
-	return true;
-}
-
-static void set_tsc_offset(struct lodge_vcpu *vcpu, u64 offset)
-{
-	vcpu->tsc_offset = offset;
-	vmwrite64(TSC_OFFSET, offset);
-}
-
-/* A write moves TSC_ADJUST by as much: vol. 3B 17.17.3. */
-static bool write_tsc(struct lodge_vcpu *vcpu, u32 index, u64 value)
-{
-	u64 offset = value - rdtsc();
-
-	vcpu->tsc_adjust += offset - vcpu->tsc_offset;
-	set_tsc_offset(vcpu, offset);
-	return true;
-}
-
-static bool read_tsc_adjust(struct lodge_vcpu *vcpu, u32 index, u64 *value)
-{
-	*value = vcpu->tsc_adjust;
-	return cpuid_guest_has(vcpu, X86_FEATURE_TSC_ADJUST);
-}
-
-static bool write_tsc_adjust(struct lodge_vcpu *vcpu, u32 index, u64 value)
-{
-	if (!cpuid_guest_has(vcpu, X86_FEATURE_TSC_ADJUST))
+	if (a->value & ~a->row->fixed)
 		return false;
-	set_tsc_offset(vcpu, vcpu->tsc_offset + value - vcpu->tsc_adjust);
-	vcpu->tsc_adjust = value;
+	*home_of(vcpu, a) = a->value;
+	return true;
+}
+
+static bool read_tsc(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = clock_tsc(vcpu);
+	return true;
+}
+
+/* A guest's write moves TSC_ADJUST by as much: vol. 3B 17.17.3. */
+static bool write_tsc(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	u64 ticks = clock_set_tsc(vcpu, a->value);
+
+	if (!a->host)
+		vcpu->tsc_adjust += ticks;
+	return true;
+}
+
+static bool read_tsc_adjust(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = vcpu->tsc_adjust;
+	return a->host || cpuid_guest_has(vcpu, X86_FEATURE_TSC_ADJUST);
+}
+
+/* User space restores the counter itself, and this beside it. */
+static bool write_tsc_adjust(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	if (!a->host) {
+		if (!cpuid_guest_has(vcpu, X86_FEATURE_TSC_ADJUST))
+			return false;
+		clock_add_tsc(vcpu, a->value - vcpu->tsc_adjust);
+	}
+	vcpu->tsc_adjust = a->value;
 	return true;
 }
 
@@ -94,78 +132,182 @@ bool msr_apic_base_valid(struct lodge_vcpu *vcpu, u64 value)
 	return !(value & ~allowed);
 }
 
-static bool read_apic_base(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool read_apic_base(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	*value = vcpu->apic_base;
+	a->value = vcpu->apic_base;
 	return true;
 }
 
-static bool write_apic_base(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_apic_base(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (!msr_apic_base_valid(vcpu, value))
+	if (!msr_apic_base_valid(vcpu, a->value))
 		return false;
-	vcpu->apic_base = value;
+	vcpu->apic_base = a->value;
 	return true;
 }
 
-static bool read_sysenter(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool read_sysenter(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	if (index == MSR_IA32_SYSENTER_CS)
-		*value = vmread32(GUEST_SYSENTER_CS);
-	else if (index == MSR_IA32_SYSENTER_ESP)
-		*value = vmreadl(GUEST_SYSENTER_ESP);
+	if (a->index == MSR_IA32_SYSENTER_CS)
+		a->value = vmread32(GUEST_SYSENTER_CS);
+	else if (a->index == MSR_IA32_SYSENTER_ESP)
+		a->value = vmreadl(GUEST_SYSENTER_ESP);
 	else
-		*value = vmreadl(GUEST_SYSENTER_EIP);
+		a->value = vmreadl(GUEST_SYSENTER_EIP);
 	return true;
 }
 
-static bool write_sysenter(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_sysenter(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (index == MSR_IA32_SYSENTER_CS) {
-		vmwrite32(GUEST_SYSENTER_CS, value);
+	if (a->index == MSR_IA32_SYSENTER_CS) {
+		vmwrite32(GUEST_SYSENTER_CS, a->value);
 		return true;
 	}
-	if (!is_canonical(value))
+	if (!a->host && !is_canonical(a->value))
 		return false;
-	if (index == MSR_IA32_SYSENTER_ESP)
-		vmwritel(GUEST_SYSENTER_ESP, value);
+	/* a machine that was saved on an AMD host may have any address */
+	if (a->index == MSR_IA32_SYSENTER_ESP)
+		vmwritel(GUEST_SYSENTER_ESP, make_canonical(a->value));
 	else
-		vmwritel(GUEST_SYSENTER_EIP, value);
+		vmwritel(GUEST_SYSENTER_EIP, make_canonical(a->value));
 	return true;
 }
 
-static bool read_ucode(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+/* Which update is loaded is for user space to say; the guest cannot load one. */
+static bool write_ucode(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	*value = vcpu->ucode_rev;
+	if (a->host)
+		vcpu->ucode_rev = a->value;
 	return true;
 }
 
-static bool read_misc_enable(struct lodge_vcpu *vcpu, u32 index, u64 *value)
-{
-	*value = vcpu->misc_enable;
-	return true;
-}
-
-static bool write_misc_enable(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_misc_enable(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
 	u64 read_only = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 
-	vcpu->misc_enable = (value & ~read_only) | (vcpu->misc_enable & read_only);
+	/* MONITOR and MWAIT go with CPUID's bit, where user space wants that */
+	if ((vcpu->vm->quirks_off & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT) &&
+	    ((a->value ^ vcpu->misc_enable) & MSR_IA32_MISC_ENABLE_MWAIT) &&
+	    !cpuid_guest_has(vcpu, X86_FEATURE_XMM3))
+		return false;
+	vcpu->misc_enable = (a->value & ~read_only) | (vcpu->misc_enable & read_only);
 	return true;
 }
 
-static bool read_debugctl(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool read_platform_info(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	*value = vmread64(GUEST_IA32_DEBUGCTL);
+	a->value = vcpu->platform_info;
+	return a->host || !vcpu->vm->platform_info_hidden;
+}
+
+/* The guest may not keep CPUID faulting on when the means for it go. */
+static bool write_platform_info(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	if (!(a->value & MSR_PLATFORM_INFO_CPUID_FAULT) && vcpu->misc_features)
+		return false;
+	vcpu->platform_info = a->value;
+	return true;
+}
+
+static bool write_misc_features(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	if ((a->value & MSR_MISC_FEATURES_ENABLES_CPUID_FAULT) &&
+	    !(vcpu->platform_info & MSR_PLATFORM_INFO_CPUID_FAULT))
+		return false;
+	return write_home(vcpu, a);
+}
+
+static bool read_mce(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	return mce_read(vcpu, a->index, &a->value, a->host);
+}
+
+static bool write_mce(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	return mce_write(vcpu, a->index, a->value, a->host);
+}
+
+static bool has_spec_ctrl(void)
+{
+	return mitigate_spec_ctrl_bits();
+}
+
+static bool has_flush_l1d(void)
+{
+	return boot_cpu_has(X86_FEATURE_FLUSH_L1D);
+}
+
+static bool guest_has_spec_ctrl(struct lodge_vcpu *vcpu)
+{
+	return cpuid_guest_has(vcpu, X86_FEATURE_SPEC_CTRL) ||
+	       cpuid_guest_has(vcpu, X86_FEATURE_INTEL_STIBP) ||
+	       cpuid_guest_has(vcpu, X86_FEATURE_SPEC_CTRL_SSBD);
+}
+
+static bool read_spec_ctrl(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = vcpu->spec_ctrl;
+	return a->host || guest_has_spec_ctrl(vcpu);
+}
+
+/* A guest that writes it once will do so at every one of its context switches. */
+static bool write_spec_ctrl(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	if (!a->host && !guest_has_spec_ctrl(vcpu))
+		return false;
+	if (a->value & ~mitigate_spec_ctrl_bits())
+		return false;
+	vcpu->spec_ctrl = a->value;
+	if (a->value && !vcpu->spec_ctrl_open) {
+		vcpu->spec_ctrl_open = true;
+		vcpu_request(vcpu, REQ_MSR_FILTER);
+	}
+	return true;
+}
+
+static bool read_command(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = 0;
+	return a->host;
+}
+
+static bool write_pred_cmd(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	if (a->value & ~(u64)PRED_CMD_IBPB || (!a->host && !guest_has_spec_ctrl(vcpu)))
+		return false;
+	if (a->value && !a->host)
+		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+	return true;
+}
+
+static bool write_flush_cmd(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	if (a->value & ~(u64)L1D_FLUSH ||
+	    (!a->host && !cpuid_guest_has(vcpu, X86_FEATURE_FLUSH_L1D)))
+		return false;
+	if (a->value && !a->host)
+		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+	return true;
+}
+
+static bool read_arch_capabilities(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = vcpu->arch_capabilities;
+	return a->host || cpuid_guest_has(vcpu, X86_FEATURE_ARCH_CAPABILITIES);
+}
+
+static bool read_debugctl(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = vmread64(GUEST_IA32_DEBUGCTL);
 	return true;
 }
 
 /* Single-step on branches works; last-branch records are not kept, bit 0 is lost. */
-static bool write_debugctl(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_debugctl(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (value & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF))
+	if (a->value & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF))
 		return false;
-	vmwrite64(GUEST_IA32_DEBUGCTL, value & DEBUGCTLMSR_BTF);
+	vmwrite64(GUEST_IA32_DEBUGCTL, a->value & DEBUGCTLMSR_BTF);
 	return true;
 }
 
@@ -186,17 +328,17 @@ static bool all_memory_types(u64 value, bool pat)
 	return true;
 }
 
-static bool read_pat(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool read_pat(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	*value = vmread64(GUEST_IA32_PAT);
+	a->value = vmread64(GUEST_IA32_PAT);
 	return true;
 }
 
-static bool write_pat(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_pat(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (!all_memory_types(value, true))
+	if (!all_memory_types(a->value, true))
 		return false;
-	vmwrite64(GUEST_IA32_PAT, value);
+	vmwrite64(GUEST_IA32_PAT, a->value);
 	return true;
 }
 
@@ -214,145 +356,165 @@ static u64 *mtrr_slot(struct lodge_vcpu *vcpu, u32 index)
 	return &vcpu->mtrr_def_type;
 }
 
-static bool read_mtrr(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool read_mtrr(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	*value = *mtrr_slot(vcpu, index);
+	a->value = *mtrr_slot(vcpu, a->index);
 	return true;
 }
 
-static bool write_mtrr_fixed(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_mtrr_fixed(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (!all_memory_types(value, false))
+	if (!all_memory_types(a->value, false))
 		return false;
-	*mtrr_slot(vcpu, index) = value;
+	*mtrr_slot(vcpu, a->index) = a->value;
 	return true;
 }
 
-static bool write_mtrr_def(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_mtrr_def(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if ((value & ~0xcffull) || !is_memory_type(value & 0xff, false))
+	if ((a->value & ~0xcffull) || !is_memory_type(a->value & 0xff, false))
 		return false;
-	vcpu->mtrr_def_type = value;
+	vcpu->mtrr_def_type = a->value;
 	return true;
 }
 
-static bool write_mtrr_var(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_mtrr_var(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
 	u64 addr = GENMASK_ULL(vcpu->maxphyaddr - 1, 12);
 
-	if (index & 1) {
-		if (value & ~(addr | BIT(11)))
+	if (a->index & 1) {
+		if (a->value & ~(addr | BIT(11)))
 			return false;
-	} else if ((value & ~(addr | 0xff)) || !is_memory_type(value & 0xff, false)) {
+	} else if ((a->value & ~(addr | 0xff)) || !is_memory_type(a->value & 0xff, false)) {
 		return false;
 	}
-	*mtrr_slot(vcpu, index) = value;
+	*mtrr_slot(vcpu, a->index) = a->value;
 	return true;
 }
 
 /* No supervisor component is offered, so zero is the only value. */
-static bool read_xss(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool read_xss(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	*value = 0;
-	return cpuid_guest_has(vcpu, X86_FEATURE_XSAVES);
+	a->value = 0;
+	return a->host || cpuid_guest_has(vcpu, X86_FEATURE_XSAVES);
 }
 
-static bool write_xss(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_xss(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	return !value && cpuid_guest_has(vcpu, X86_FEATURE_XSAVES);
+	return !a->value && (a->host || cpuid_guest_has(vcpu, X86_FEATURE_XSAVES));
 }
 
-static bool read_efer(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool read_efer(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	*value = vcpu->efer;
+	a->value = vcpu->efer;
 	return true;
 }
 
-static bool do_write_efer(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool do_write_efer(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	return efer_write(vcpu, value);
+	return efer_write(vcpu, a->value);
 }
 
-static bool switched_exists(struct lodge_vcpu *vcpu, u32 index)
+static bool has_tsc_aux(void)
 {
-	if (!vmx_msr_present(vmx_msr_slot(index)))
-		return false;
-	if (index == MSR_TSC_AUX)
-		return cpuid_guest_has(vcpu, X86_FEATURE_RDTSCP) ||
-		       cpuid_guest_has(vcpu, X86_FEATURE_RDPID);
-	return true;
+	return vmx_msr_present(vmx_msr_slot(MSR_TSC_AUX));
 }
 
-static bool read_switched(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool allows_tsc_aux(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (!switched_exists(vcpu, index))
+	return a->host || cpuid_guest_has(vcpu, X86_FEATURE_RDTSCP) ||
+	       cpuid_guest_has(vcpu, X86_FEATURE_RDPID);
+}
+
+static bool read_switched(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	if (a->index == MSR_TSC_AUX && !allows_tsc_aux(vcpu, a))
 		return false;
-	*value = vcpu->switched_msrs[vmx_msr_slot(index)];
+	a->value = vcpu->switched_msrs[vmx_msr_slot(a->index)];
 	return true;
 }
 
 /* What is stored here is loaded into the CPU as it is: it must not fault there. */
-static bool write_switched(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_switched(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (!switched_exists(vcpu, index))
+	if (a->index == MSR_TSC_AUX && !allows_tsc_aux(vcpu, a))
 		return false;
-	if ((index == MSR_LSTAR || index == MSR_CSTAR) && !is_canonical(value))
+	if ((a->index == MSR_LSTAR || a->index == MSR_CSTAR) && !is_canonical(a->value))
 		return false;
-	if ((index == MSR_SYSCALL_MASK || index == MSR_TSC_AUX) && (value >> 32))
+	if ((a->index == MSR_SYSCALL_MASK || a->index == MSR_TSC_AUX) && (a->value >> 32))
 		return false;
-	vcpu->switched_msrs[vmx_msr_slot(index)] = value;
+	vcpu->switched_msrs[vmx_msr_slot(a->index)] = a->value;
 	return true;
 }
 
-static bool read_base(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+static bool read_base(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	if (index == MSR_FS_BASE)
-		*value = vmreadl(GUEST_FS_BASE);
-	else if (index == MSR_GS_BASE)
-		*value = vmreadl(GUEST_GS_BASE);
+	if (a->index == MSR_FS_BASE)
+		a->value = vmreadl(GUEST_FS_BASE);
+	else if (a->index == MSR_GS_BASE)
+		a->value = vmreadl(GUEST_GS_BASE);
 	else
-		*value = vmx_get_kernel_gs_base(vcpu);
+		a->value = vmx_get_kernel_gs_base(vcpu);
 	return true;
 }
 
-static bool write_base(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool write_base(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (!is_canonical(value))
+	if (!is_canonical(a->value))
 		return false;
-	if (index == MSR_FS_BASE)
-		vmwritel(GUEST_FS_BASE, value);
-	else if (index == MSR_GS_BASE)
-		vmwritel(GUEST_GS_BASE, value);
+	if (a->index == MSR_FS_BASE)
+		vmwritel(GUEST_FS_BASE, a->value);
+	else if (a->index == MSR_GS_BASE)
+		vmwritel(GUEST_GS_BASE, a->value);
 	else
-		vmx_set_kernel_gs_base(vcpu, value);
+		vmx_set_kernel_gs_base(vcpu, a->value);
 	return true;
 }
+
+#define ONE(msr, ...) { msr, msr, __VA_ARGS__ }
+#define MC_LAST (MSR_IA32_MCx_CTL(LODGE_MCE_BANKS) - 1)
 
 /* Sorted by number, no two overlap; write NULL: read-only. */
 static const struct msr_row rows[] = {
-	{ MSR_IA32_TSC, MSR_IA32_TSC, read_tsc, write_tsc },
-	{ MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, read_fixed, NULL, 0 },
-	{ MSR_IA32_APICBASE, MSR_IA32_APICBASE, read_apic_base, write_apic_base },
-	{ MSR_IA32_FEAT_CTL, MSR_IA32_FEAT_CTL, read_fixed, NULL, FEAT_CTL_LOCKED },
-	{ MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust },
-	{ MSR_IA32_UCODE_REV, MSR_IA32_UCODE_REV, read_ucode, write_ignored },
-	{ MSR_MTRRcap, MSR_MTRRcap, read_fixed, NULL, MTRR_CAP },
-	{ MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_EIP, read_sysenter, write_sysenter },
-	{ MSR_IA32_MCG_CAP, MSR_IA32_MCG_CAP, read_fixed, NULL, 0 },
-	{ MSR_IA32_MCG_STATUS, MSR_IA32_MCG_STATUS, read_fixed, write_zero, 0 },
-	{ MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, read_misc_enable, write_misc_enable },
-	{ MSR_IA32_DEBUGCTLMSR, MSR_IA32_DEBUGCTLMSR, read_debugctl, write_debugctl },
-	{ MTRRphysBase_MSR(0), MTRRphysMask_MSR(MTRR_VARIABLE - 1), read_mtrr, write_mtrr_var },
-	{ MSR_MTRRfix64K_00000, MSR_MTRRfix64K_00000, read_mtrr, write_mtrr_fixed },
-	{ MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000, read_mtrr, write_mtrr_fixed },
-	{ MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_F8000, read_mtrr, write_mtrr_fixed },
-	{ MSR_IA32_CR_PAT, MSR_IA32_CR_PAT, read_pat, write_pat },
-	{ MSR_MTRRdefType, MSR_MTRRdefType, read_mtrr, write_mtrr_def },
-	{ MSR_IA32_XSS, MSR_IA32_XSS, read_xss, write_xss },
-	{ MSR_EFER, MSR_EFER, read_efer, do_write_efer },
-	{ MSR_STAR, MSR_SYSCALL_MASK, read_switched, write_switched },
-	{ MSR_FS_BASE, MSR_KERNEL_GS_BASE, read_base, write_base },
-	{ MSR_TSC_AUX, MSR_TSC_AUX, read_switched, write_switched },
+	ONE(MSR_IA32_TSC, SAVED, read_tsc, write_tsc),
+	ONE(MSR_IA32_PLATFORM_ID, 0, read_fixed, NULL),
+	ONE(MSR_IA32_APICBASE, 0, read_apic_base, write_apic_base),
+	ONE(MSR_IA32_EBL_CR_POWERON, 0, read_fixed, NULL),
+	ONE(MSR_SMI_COUNT, SAVED | HOST_WRITES, read_fixed, write_fixed),
+	ONE(MSR_IA32_FEAT_CTL, SAVED | HOST_WRITES, read_fixed, write_fixed, 0,
+	  FEAT_CTL_LOCKED),
+	ONE(MSR_IA32_TSC_ADJUST, SAVED, read_tsc_adjust, write_tsc_adjust),
+	ONE(MSR_IA32_SPEC_CTRL, SAVED, read_spec_ctrl, write_spec_ctrl, .there = has_spec_ctrl),
+	ONE(MSR_IA32_PRED_CMD, 0, read_command, write_pred_cmd, .there = has_spec_ctrl),
+	ONE(MSR_IA32_UCODE_REV, SAVED | FEATURE, read_home, write_ucode, HOME(ucode_rev)),
+	ONE(MSR_PLATFORM_INFO, SAVED | HOST_WRITES, read_platform_info, write_platform_info),
+	ONE(MSR_MTRRcap, 0, read_fixed, NULL, 0, MTRR_CAP),
+	ONE(MSR_IA32_ARCH_CAPABILITIES, SAVED | FEATURE | HOST_WRITES,
+	  read_arch_capabilities, write_home, HOME(arch_capabilities), ~0ull),
+	ONE(MSR_IA32_FLUSH_CMD, 0, read_command, write_flush_cmd, .there = has_flush_l1d),
+	ONE(MSR_MISC_FEATURES_ENABLES, SAVED, read_home, write_misc_features,
+	  HOME(misc_features), MSR_MISC_FEATURES_ENABLES_CPUID_FAULT),
+	{ MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_EIP, SAVED | OPEN,
+	  read_sysenter, write_sysenter },
+	ONE(MSR_IA32_MCG_CAP, 0, read_mce, write_mce),
+	{ MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL, SAVED, read_mce, write_mce },
+	ONE(MSR_IA32_PERF_STATUS, 0, read_fixed, NULL),
+	ONE(MSR_IA32_MISC_ENABLE, SAVED, read_home, write_misc_enable, HOME(misc_enable)),
+	ONE(MSR_IA32_DEBUGCTLMSR, SAVED, read_debugctl, write_debugctl),
+	{ MTRRphysBase_MSR(0), MTRRphysMask_MSR(MTRR_VARIABLE - 1), SAVED,
+	  read_mtrr, write_mtrr_var },
+	ONE(MSR_MTRRfix64K_00000, SAVED, read_mtrr, write_mtrr_fixed),
+	{ MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000, SAVED, read_mtrr, write_mtrr_fixed },
+	{ MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_F8000, SAVED, read_mtrr, write_mtrr_fixed },
+	ONE(MSR_IA32_CR_PAT, SAVED, read_pat, write_pat),
+	ONE(MSR_MTRRdefType, SAVED, read_mtrr, write_mtrr_def),
+	{ MSR_IA32_MCx_CTL(0), MC_LAST, 0, read_mce, write_mce },
+	ONE(MSR_IA32_XSS, SAVED, read_xss, write_xss, .there = cpuid_offers_xsaves),
+	ONE(MSR_EFER, 0, read_efer, do_write_efer),
+	{ MSR_STAR, MSR_SYSCALL_MASK, SAVED, read_switched, write_switched },
+	{ MSR_FS_BASE, MSR_GS_BASE, OPEN, read_base, write_base },
+	ONE(MSR_KERNEL_GS_BASE, SAVED | OPEN, read_base, write_base),
+	ONE(MSR_TSC_AUX, SAVED, read_switched, write_switched, .there = has_tsc_aux),
 };
 
 static const struct msr_row *find_row(u32 index)
@@ -367,23 +529,107 @@ static const struct msr_row *find_row(u32 index)
 		else if (index > rows[mid].last)
 			lo = mid + 1;
 		else
-			return &rows[mid];
+			return !rows[mid].there || rows[mid].there() ? &rows[mid] : NULL;
 	}
 	return NULL;
 }
 
-bool msr_read(struct lodge_vcpu *vcpu, u32 index, u64 *value)
+/* There is no such MSR; a client may have asked that nobody notices. */
+static enum msr_result unknown(const struct msr_access *a, const char *what)
 {
-	const struct msr_row *row = find_row(index);
-
-	return row && row->read(vcpu, index, value);
+	if (!ignore_msrs)
+		return MSR_UNKNOWN;
+	if (report_ignored_msrs)
+		pr_info_ratelimited("ignored %s of MSR %#x\n", what, a->index);
+	return MSR_OK;
 }
 
-bool msr_write(struct lodge_vcpu *vcpu, u32 index, u64 value)
+static bool filtered(struct lodge_vcpu *vcpu, const struct msr_access *a, u32 access)
+{
+	return !a->host && !msr_filter_allows(vcpu->vm, a->index, access);
+}
+
+enum msr_result msr_read(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = 0;
+	if (filtered(vcpu, a, KVM_MSR_FILTER_READ))
+		return MSR_FILTERED;
+	a->row = find_row(a->index);
+	if (!a->row)
+		return unknown(a, "read");
+	return a->row->read(vcpu, a) ? MSR_OK : MSR_INVALID;
+}
+
+enum msr_result msr_write(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	const struct msr_row *row;
+
+	if (filtered(vcpu, a, KVM_MSR_FILTER_WRITE))
+		return MSR_FILTERED;
+	row = find_row(a->index);
+	if (!row)
+		return unknown(a, "write");
+	if (!row->write || ((row->flags & HOST_WRITES) && !a->host))
+		return MSR_INVALID;
+	a->row = row;
+	return row->write(vcpu, a) ? MSR_OK : MSR_INVALID;
+}
+
+static int list(u32 *out, int max, u8 flag)
+{
+	int i, n = 0;
+	u32 msr;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!(rows[i].flags & flag) || (rows[i].there && !rows[i].there()))
+			continue;
+		for (msr = rows[i].first; msr <= rows[i].last; msr++, n++)
+			if (n < max)
+				out[n] = msr;
+	}
+	return n;
+}
+
+int msr_list_saved(u32 *out, int max)
+{
+	return list(out, max, SAVED);
+}
+
+int msr_list_features(u32 *out, int max)
+{
+	return list(out, max, FEATURE);
+}
+
+bool msr_read_feature(u32 index, u64 *value)
 {
 	const struct msr_row *row = find_row(index);
 
-	return row && row->write && row->write(vcpu, index, value);
+	if (!row || !(row->flags & FEATURE))
+		return false;
+	/* a revision that guests take for "new enough" */
+	*value = index == MSR_IA32_UCODE_REV ? UCODE_REV : mitigate_arch_capabilities();
+	return true;
+}
+
+static void open_row(struct lodge_vcpu *vcpu, const struct msr_row *row)
+{
+	struct lodge_vm *vm = vcpu->vm;
+	u32 msr;
+
+	for (msr = row->first; msr <= row->last; msr++)
+		vmx_msr_intercept(vcpu->vmcs.msr_bitmap, msr,
+				  !msr_filter_allows(vm, msr, KVM_MSR_FILTER_READ),
+				  !msr_filter_allows(vm, msr, KVM_MSR_FILTER_WRITE));
+}
+
+void msr_update_bitmap(struct lodge_vcpu *vcpu)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		if ((rows[i].flags & OPEN) ||
+		    (rows[i].first == MSR_IA32_SPEC_CTRL && vcpu->spec_ctrl_open))
+			open_row(vcpu, &rows[i]);
 }
 
 void msr_reset(struct lodge_vcpu *vcpu)
@@ -392,9 +638,11 @@ void msr_reset(struct lodge_vcpu *vcpu)
 	if (!vcpu->id)
 		vcpu->apic_base |= MSR_IA32_APICBASE_BSP;
 	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
-	vcpu->ucode_rev = 0x100000000ull;
-	vcpu->tsc_adjust = 0;
-	/* the guest's counter begins at zero */
-	vcpu->tsc_offset = -rdtsc();
+	vcpu->ucode_rev = UCODE_REV;
+	vcpu->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
+	vcpu->arch_capabilities = mitigate_arch_capabilities();
+	mce_reset(vcpu);
+	clock_reset(vcpu);
 	vmwrite64(GUEST_IA32_PAT, 0x0007040600070406ull);	/* vol. 3A 11.12.4 */
+	msr_update_bitmap(vcpu);
 }

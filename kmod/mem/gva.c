@@ -151,7 +151,7 @@ static enum gva_result mark_used(struct walk *w, u64 bits)
 {
 	u64 old = w->entry;
 
-	if ((old & bits) == bits)
+	if ((old & bits) == bits || (w->want & PF_PEEK))
 		return GVA_OK;
 	switch (mem_cmpxchg(w->vcpu->vm, w->entry_gpa, &old, old | bits, w->size)) {
 	case MEM_OK:
@@ -166,10 +166,12 @@ static enum gva_result mark_used(struct walk *w, u64 bits)
 
 static enum gva_result finish(struct walk *w, gpa_t *gpa, u32 *error)
 {
-	if (rights_forbid(w))
-		return fault(w, PF_PRESENT, error);
-	if (key_forbids(w))
-		return fault(w, PF_PRESENT | PF_KEY, error);
+	if (!(w->want & PF_PEEK)) {
+		if (rights_forbid(w))
+			return fault(w, PF_PRESENT, error);
+		if (key_forbids(w))
+			return fault(w, PF_PRESENT | PF_KEY, error);
+	}
 	*gpa = leaf_gpa(w);
 	return mark_used(w, ENTRY_ACCESSED | ((w->want & PF_WRITE) ? ENTRY_DIRTY : 0));
 }
@@ -198,9 +200,14 @@ static enum gva_result walk_tables(struct walk *w, gpa_t *gpa, u32 *error)
 	}
 }
 
-static u64 read_pdptr(int i)
+u64 gva_pdptr(int i)
 {
 	return vmread_any(GUEST_PDPTR0 + 2 * i);
+}
+
+void gva_set_pdptr(int i, u64 value)
+{
+	vmwrite_any(GUEST_PDPTR0 + 2 * i, value);
 }
 
 /* Where the walk begins; false if a PDPTE says "not present". */
@@ -223,7 +230,7 @@ static bool start(struct walk *w)
 	}
 	w->level = 2;
 	if (w->cr4 & X86_CR4_PAE) {
-		pdptr = read_pdptr((w->gva >> 30) & 3);
+		pdptr = gva_pdptr((w->gva >> 30) & 3);
 		w->table = pdptr & GENMASK_ULL(51, 12);
 		return pdptr & ENTRY_PRESENT;
 	}
@@ -268,6 +275,6 @@ bool gva_load_pdptrs(struct lodge_vcpu *vcpu, unsigned long cr3)
 		if ((pdptr[i] & ENTRY_PRESENT) && (pdptr[i] & rsvd))
 			return false;
 	for (i = 0; i < 4; i++)
-		vmwrite_any(GUEST_PDPTR0 + 2 * i, pdptr[i]);
+		gva_set_pdptr(i, pdptr[i]);
 	return true;
 }

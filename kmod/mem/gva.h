@@ -12,6 +12,8 @@
 #define PF_RESERVED	BIT(3)
 #define PF_FETCH	BIT(4)
 #define PF_KEY		BIT(5)
+/* Not an access of the guest's: rights do not matter and nothing is marked. */
+#define PF_PEEK		BIT(31)
 
 enum gva_result {
 	GVA_OK,
@@ -20,9 +22,13 @@ enum gva_result {
 	GVA_NO_MEMORY,		/* a table lies where the process has no memory */
 };
 
-/* want: PF_WRITE, PF_USER, PF_FETCH as they apply to the access. */
+/* want: PF_WRITE, PF_USER, PF_FETCH as they apply to the access, or PF_PEEK. */
 enum gva_result gva_translate(struct lodge_vcpu *vcpu, gva_t gva, u32 want,
 			      gpa_t *gpa, u32 *error);
+
+/* The four PDPTEs that the CPU holds for a PAE guest. */
+u64 gva_pdptr(int i);
+void gva_set_pdptr(int i, u64 value);
 
 /* Load the four PDPTEs that CR3 points to; false if one is malformed or absent. */
 bool gva_load_pdptrs(struct lodge_vcpu *vcpu, unsigned long cr3);

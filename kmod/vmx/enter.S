@@ -133,6 +133,8 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	/* nor may a return address that it left; before the first RET */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
+	/* regs[] is what a vCPU begins with */
+	mov (%rsp), %rdi
 	call mitigate_exit
 	CLEAR_BRANCH_HISTORY_VMEXIT
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * inject.c - events into the guest.  An exit may come while the CPU is
- * delivering an event; it then reports the event in the IDT-vectoring fields
- * and leaves it to us to deliver it again, or to merge it with the fault that
- * we raise ourselves.  SDM vol. 3A 6.15 (double faults), vol. 3C 24.8.3,
- * 26.6.1, 27.2.4.
+ * inject.c - events into the guest: exceptions, NMIs, external interrupts.  An
+ * exit may come while the CPU is delivering one; it then reports the event in
+ * the IDT-vectoring fields and leaves it to us to deliver it again, or to merge
+ * it with the fault that we raise ourselves.  Software interrupts need neither:
+ * the guest still stands at its INT n, which simply runs again.
+ * SDM vol. 3A 6.15 (double faults), vol. 3C 24.8.3, 26.6.1, 27.2.4.
  */
 #include <linux/kernel.h>
 #include <asm/processor-flags.h>
@@ -15,15 +16,18 @@
 #include "regs.h"
 #include "vmcs.h"
 
-static bool is_exception(const struct lodge_event *e)
-{
-	return e->valid && e->type == INTR_TYPE_HARD_EXCEPTION;
-}
+/* Raised by INT3 and INTO alone; their instructions are one byte long. */
+#define SOFT_EXCEPTIONS	(BIT(X86_TRAP_BP) | BIT(X86_TRAP_OF))
 
-static bool is_software(const struct lodge_event *e)
+/* Everything else in 0..31 but aborts is a fault: vol. 3A table 6-1. */
+#define NO_FAULTS	(SOFT_EXCEPTIONS | BIT(X86_TRAP_DB) | BIT(X86_TRAP_NMI) | \
+			 BIT(X86_TRAP_DF) | BIT(X86_TRAP_MC))
+
+#define SHADOWS		(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+bool inject_is_soft(u8 vector)
 {
-	return e->type == INTR_TYPE_SOFT_INTR || e->type == INTR_TYPE_SOFT_EXCEPTION ||
-	       e->type == INTR_TYPE_PRIV_SW_EXCEPTION;
+	return vector < 32 && (SOFT_EXCEPTIONS & BIT(vector));
 }
 
 static bool is_contributory(u8 vector)
@@ -43,27 +47,21 @@ static bool doubles(u8 first, u8 second)
 
 static void queue(struct lodge_vcpu *vcpu, u8 vector, bool has_error, u32 error)
 {
-	struct lodge_event *first = is_exception(&vcpu->event) ? &vcpu->event :
-				    is_exception(&vcpu->requeued) ? &vcpu->requeued : NULL;
+	struct lodge_exception *ex = &vcpu->ex;
+	bool second = ex->pending || ex->injected;
 
-	if (first && first->vector == X86_TRAP_DF) {
+	if (second && ex->vector == X86_TRAP_DF) {
 		vcpu->triple_fault = true;
 		return;
 	}
-	if (first && doubles(first->vector, vector)) {
+	if (second && doubles(ex->vector, vector)) {
 		vector = X86_TRAP_DF;
 		has_error = true;
 		error = 0;
 	}
-	/*
-	 * Otherwise the later fault wins: the instruction runs again after its
-	 * handler, and so does an INT n whose delivery was cut short.
-	 */
-	if (is_exception(&vcpu->requeued) || is_software(&vcpu->requeued))
-		vcpu->requeued.valid = false;
-	vcpu->event = (struct lodge_event) {
-		.valid = true,
-		.type = INTR_TYPE_HARD_EXCEPTION,
+	/* otherwise the later one wins: the instruction runs again after its handler */
+	*ex = (struct lodge_exception) {
+		.pending = true,
 		.vector = vector,
 		.has_error = has_error,
 		.error = error,
@@ -86,74 +84,202 @@ void inject_page_fault(struct lodge_vcpu *vcpu, u32 error, unsigned long cr2)
 	queue(vcpu, X86_TRAP_PF, true, error);
 }
 
-void inject_db(struct lodge_vcpu *vcpu, unsigned long bits)
+static void set_dr6(struct lodge_vcpu *vcpu, unsigned long bits)
 {
 	/* B0 to B3 are replaced, BD, BS and BT stay until software clears them */
-	vcpu->dr6 = (vcpu->dr6 & ~(unsigned long)DR_TRAP_BITS) | bits;
+	vcpu->dr6 = (vcpu->dr6 & ~(unsigned long)DR_TRAP_BITS) | (bits & DR6_WRITABLE);
 	/* the CPU disables general detect so that the handler may use the registers */
 	if (vcpu->dr7 & DR7_GD)
 		regs_set_dr7(vcpu, vcpu->dr7 & ~DR7_GD);
+}
+
+void inject_db(struct lodge_vcpu *vcpu, unsigned long bits)
+{
+	set_dr6(vcpu, bits);
 	queue(vcpu, X86_TRAP_DB, false, 0);
 }
 
-static void write_event(struct lodge_vcpu *vcpu, struct lodge_event *e)
+/* What user space handed over with an exception takes effect when it is delivered. */
+static void use_payload(struct lodge_vcpu *vcpu)
 {
-	u32 info = INTR_INFO_VALID_MASK | e->type | e->vector;
+	struct lodge_exception *ex = &vcpu->ex;
 
+	if (!ex->has_payload)
+		return;
+	ex->has_payload = false;
+	if (ex->vector == X86_TRAP_DB)
+		set_dr6(vcpu, ex->payload);
+	else if (ex->vector == X86_TRAP_PF)
+		vcpu->cr2 = ex->payload;
+}
+
+static void write_exception(struct lodge_vcpu *vcpu)
+{
+	struct lodge_exception *ex = &vcpu->ex;
+	u32 info = INTR_INFO_VALID_MASK | ex->vector;
+
+	if (ex->pending) {
+		use_payload(vcpu);
+		/* entry pushes RFLAGS as they are; a fault's image has RF: 17.3.1.1 */
+		if (!(NO_FAULTS & BIT(ex->vector)))
+			regs_set_rflags(vcpu, regs_rflags(vcpu) | X86_EFLAGS_RF);
+		ex->pending = false;
+		ex->injected = true;
+	}
 	/* real mode pushes no error code, and VM entry insists: vol. 3C 26.2.1.3 */
-	if (e->has_error && (vcpu->cr0 & X86_CR0_PE)) {
+	if (ex->has_error && (vcpu->cr0 & X86_CR0_PE)) {
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 		/* shadow stack and SGX bits may be set in 31:16 only by the CPU itself */
-		vmwrite32(VM_ENTRY_EXCEPTION_ERROR_CODE, e->error & 0xffff);
+		vmwrite32(VM_ENTRY_EXCEPTION_ERROR_CODE, ex->error & 0xffff);
 	}
-	if (is_software(e))
-		vmwrite32(VM_ENTRY_INSTRUCTION_LEN, e->insn_len);
+	if (inject_is_soft(ex->vector)) {
+		vmwrite32(VM_ENTRY_INSTRUCTION_LEN, 1);
+		info |= INTR_TYPE_SOFT_EXCEPTION;
+	} else {
+		info |= INTR_TYPE_HARD_EXCEPTION;
+	}
 	vmwrite32(VM_ENTRY_INTR_INFO_FIELD, info);
-	e->valid = false;
 }
 
 /* May an external interrupt be delivered now?  SDM vol. 3C 26.3.1.5. */
-static bool interruptible(struct lodge_vcpu *vcpu)
+static bool irq_allowed(struct lodge_vcpu *vcpu)
 {
 	return (regs_rflags(vcpu) & X86_EFLAGS_IF) &&
-	       !(vmread32(GUEST_INTERRUPTIBILITY_INFO) &
-		 (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	       !(vmread32(GUEST_INTERRUPTIBILITY_INFO) & SHADOWS);
+}
+
+static bool nmi_allowed(void)
+{
+	return !(vmread32(GUEST_INTERRUPTIBILITY_INFO) & (SHADOWS | GUEST_INTR_STATE_NMI));
+}
+
+/* One event can go in with each entry: this picks it, and writes it. */
+static enum lodge_event write_event(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->ex.pending || vcpu->ex.injected) {
+		write_exception(vcpu);
+		return EVENT_EXCEPTION;
+	}
+	if (vcpu->nmi_pending && !vcpu->nmi_injected && nmi_allowed()) {
+		vcpu->nmi_pending--;
+		vcpu->nmi_injected = true;
+	}
+	if (vcpu->nmi_injected) {
+		vmwrite32(VM_ENTRY_INTR_INFO_FIELD,
+			  INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | X86_TRAP_NMI);
+		return EVENT_NMI;
+	}
+	if (vcpu->irq_injected && irq_allowed(vcpu)) {
+		vmwrite32(VM_ENTRY_INTR_INFO_FIELD,
+			  INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vcpu->irq);
+		return EVENT_IRQ;
+	}
+	return EVENT_NONE;
+}
+
+/* The windows through which those come that have to wait. */
+static u32 windows(struct lodge_vcpu *vcpu)
+{
+	u32 open = 0;
+
+	if ((vcpu->irq_injected && vcpu->entering != EVENT_IRQ) ||
+	    READ_ONCE(vcpu->run->request_interrupt_window))
+		open = CPU_BASED_INTR_WINDOW_EXITING;
+	if (likely(!vcpu->nmi_pending))
+		return open;
+	/* an NMI window may open in the shadow of STI, where entry takes no NMI */
+	if (vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI)
+		return open | CPU_BASED_INTR_WINDOW_EXITING;
+	return open | CPU_BASED_NMI_WINDOW_EXITING;
+}
+
+/* A guest that halts without an exit is woken by what is injected. */
+static void wake(struct lodge_vcpu *vcpu)
+{
+	if (unlikely(vcpu->vm->exits_off & KVM_X86_DISABLE_EXITS_HLT))
+		vmwrite32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 }
 
 void inject_commit(struct lodge_vcpu *vcpu)
 {
-	struct lodge_event *again = &vcpu->requeued;
-	u32 proc = vcpu->vmcs.proc & ~CPU_BASED_INTR_WINDOW_EXITING;
+	u32 proc = vcpu->vmcs.proc & ~(CPU_BASED_INTR_WINDOW_EXITING |
+				       CPU_BASED_NMI_WINDOW_EXITING);
 
-	if (vcpu->event.valid)
-		write_event(vcpu, &vcpu->event);
-	else if (again->valid && (again->type != INTR_TYPE_EXT_INTR || interruptible(vcpu)))
-		write_event(vcpu, again);
-	/* an interrupt that lost to an exception waits until it may be delivered */
-	if (unlikely(again->valid))
-		proc |= CPU_BASED_INTR_WINDOW_EXITING;
-	vmcs_set_proc(&vcpu->vmcs, proc);
+	vcpu->entering = write_event(vcpu);
+	if (unlikely(vcpu->entering))
+		wake(vcpu);
+	vmcs_set_proc(&vcpu->vmcs, proc | windows(vcpu));
+}
+
+static void recover(struct lodge_vcpu *vcpu, u32 info)
+{
+	u8 vector = info & VECTORING_INFO_VECTOR_MASK;
+
+	switch (info & VECTORING_INFO_TYPE_MASK) {
+	case INTR_TYPE_EXT_INTR:
+		vcpu->irq_injected = true;
+		vcpu->irq = vector;
+		return;
+	case INTR_TYPE_NMI_INTR:
+		vcpu->nmi_injected = true;
+		/* the aborted delivery has blocked NMIs; delivering again does so itself */
+		vmwrite32(GUEST_INTERRUPTIBILITY_INFO,
+			  vmread32(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI);
+		return;
+	case INTR_TYPE_HARD_EXCEPTION:
+		vcpu->ex = (struct lodge_exception) {
+			.injected = true,
+			.vector = vector,
+			.has_error = info & VECTORING_INFO_DELIVER_CODE_MASK,
+		};
+		if (vcpu->ex.has_error)
+			vcpu->ex.error = vmread32(IDT_VECTORING_ERROR_CODE);
+		return;
+	}
 }
 
 void inject_recover(struct lodge_vcpu *vcpu)
 {
-	u32 info = vcpu->idt_info;
-	struct lodge_event *e = &vcpu->requeued;
+	/* what went in has arrived, unless the exit says otherwise */
+	switch (vcpu->entering) {
+	case EVENT_NONE:
+		break;
+	case EVENT_EXCEPTION:
+		vcpu->ex.injected = false;
+		break;
+	case EVENT_NMI:
+		vcpu->nmi_injected = false;
+		break;
+	case EVENT_IRQ:
+		vcpu->irq_injected = false;
+		break;
+	}
+	if (unlikely(vcpu->idt_info & VECTORING_INFO_VALID_MASK))
+		recover(vcpu, vcpu->idt_info);
+}
 
-	if (likely(!(info & VECTORING_INFO_VALID_MASK)))
-		return;
-	*e = (struct lodge_event) {
-		.valid = true,
-		.vector = info & VECTORING_INFO_VECTOR_MASK,
-		.type = info & VECTORING_INFO_TYPE_MASK,
-		.has_error = info & VECTORING_INFO_DELIVER_CODE_MASK,
-	};
-	if (e->has_error)
-		e->error = vmread32(IDT_VECTORING_ERROR_CODE);
-	if (is_software(e))
-		e->insn_len = vcpu->exit_insn_len;
-	/* the aborted delivery has blocked NMIs; delivering again does so itself */
-	if (e->type == INTR_TYPE_NMI_INTR)
+/* Bit 12 of an exit's information: vol. 3C 27.2.3. */
+void inject_iret_faulted(struct lodge_vcpu *vcpu, bool nmi_unblocked)
+{
+	if (unlikely(nmi_unblocked) && !(vcpu->idt_info & VECTORING_INFO_VALID_MASK))
 		vmwrite32(GUEST_INTERRUPTIBILITY_INFO,
-			  vmread32(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI);
+			  vmread32(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+}
+
+bool inject_irq_now(struct lodge_vcpu *vcpu)
+{
+	return !vcpu->ex.pending && !vcpu->ex.injected && !vcpu->nmi_injected &&
+	       !vcpu->irq_injected && irq_allowed(vcpu);
+}
+
+bool inject_nmi(struct lodge_vcpu *vcpu)
+{
+	/* one is being handled, one waits behind it; more are lost, as on the CPU */
+	u8 limit = (vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI) ||
+		   vcpu->nmi_injected ? 1 : 2;
+
+	if (vcpu->nmi_pending >= limit)
+		return false;
+	vcpu->nmi_pending++;
+	return true;
 }

@@ -24,6 +24,15 @@ static inline void inject_gp(struct lodge_vcpu *vcpu)
 	inject_exception_error(vcpu, X86_TRAP_GP, 0);
 }
 
+/* An external interrupt is queued by vcpu->irq; could one go in at once? */
+bool inject_irq_now(struct lodge_vcpu *vcpu);
+/* False: two are on their way already. */
+bool inject_nmi(struct lodge_vcpu *vcpu);
+/* #BP and #OF come from an instruction that they complete. */
+bool inject_is_soft(u8 vector);
+/* An IRET that faulted has unblocked NMIs: block them again. */
+void inject_iret_faulted(struct lodge_vcpu *vcpu, bool nmi_unblocked);
+
 /* Before an entry, with interrupts off: what is queued goes into the VMCS. */
 void inject_commit(struct lodge_vcpu *vcpu);
 /* After an exit: what was being delivered is queued again. */

@@ -91,19 +91,74 @@ void mitigate_switch(void)
 	indirect_branch_prediction_barrier();
 }
 
-/*
- * A guest cannot write SPEC_CTRL, but the older form of IBRS protects only from
- * what ran before it was last written.
- */
-noinstr void mitigate_exit(void)
+u64 mitigate_spec_ctrl_bits(void)
 {
+	u64 bits = 0;
+
+	if (boot_cpu_has(X86_FEATURE_SPEC_CTRL))
+		bits |= SPEC_CTRL_IBRS;
+	if (boot_cpu_has(X86_FEATURE_INTEL_STIBP))
+		bits |= SPEC_CTRL_STIBP;
+	if (boot_cpu_has(X86_FEATURE_SPEC_CTRL_SSBD))
+		bits |= SPEC_CTRL_SSBD;
+	return bits;
+}
+
+/* What a guest may conclude about its CPU, of all that the host's CPU says. */
+#define ARCH_CAPABILITIES_TOLD						\
+	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA |		\
+	 ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | \
+	 ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO | ARCH_CAP_SBDR_SSDP_NO | \
+	 ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR |	\
+	 ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO | ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO)
+
+u64 mitigate_arch_capabilities(void)
+{
+	u64 cap = 0;
+
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
+		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, cap);
+	cap &= ARCH_CAPABILITIES_TOLD;
+	/* the entry flushes L1D where that is needed, so a nested guest need not */
+	if (l1tf_mitigation != L1TF_MITIGATION_OFF || !boot_cpu_has_bug(X86_BUG_L1TF))
+		cap |= ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
+	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
+		cap |= ARCH_CAP_RDCL_NO;
+	if (!boot_cpu_has_bug(X86_BUG_SPEC_STORE_BYPASS))
+		cap |= ARCH_CAP_SSB_NO;
+	if (!boot_cpu_has_bug(X86_BUG_MDS))
+		cap |= ARCH_CAP_MDS_NO;
+	return cap;
+}
+
+/* Right before the entry: all that follows may run under the guest's choice. */
+noinstr void mitigate_load_guest(struct lodge_vcpu *vcpu)
+{
+	if (!cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
+		return;
+	if (vcpu->spec_ctrl != this_cpu_read(x86_spec_ctrl_current))
+		native_wrmsrl(MSR_IA32_SPEC_CTRL, vcpu->spec_ctrl);
+}
+
+/*
+ * The older form of IBRS protects only from what ran before it was last written,
+ * so there the write is made even if it changes nothing.
+ */
+noinstr void mitigate_exit(struct lodge_vcpu *vcpu)
+{
+	u64 host;
+
 #ifdef X86_FEATURE_IBPB_EXIT_TO_USER
 	/* the VMM's own predictions: the kernel cleans up on its way to user space */
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
 #endif
-	if (!cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
+	if (!cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
 		return;
-	native_wrmsrl(MSR_IA32_SPEC_CTRL, this_cpu_read(x86_spec_ctrl_current));
+	host = this_cpu_read(x86_spec_ctrl_current);
+	if (vcpu->spec_ctrl_open)
+		vcpu->spec_ctrl = __rdmsr(MSR_IA32_SPEC_CTRL);
+	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS) || vcpu->spec_ctrl != host)
+		native_wrmsrl(MSR_IA32_SPEC_CTRL, host);
 	barrier_nospec();
 }

@@ -3,7 +3,7 @@
 #ifndef LODGE_VMX_MITIGATE_H
 #define LODGE_VMX_MITIGATE_H
 
-#include <linux/types.h>
+#include "../lodge.h"
 
 int mitigate_init(void);
 void mitigate_free(void);
@@ -11,7 +11,13 @@ void mitigate_free(void);
 void mitigate_entry(void);
 /* Another vCPU than the last one becomes current on this CPU. */
 void mitigate_switch(void);
-/* Called by enter.S between the exit and its first RET. */
-void mitigate_exit(void);
+/* The last thing before enter.S, and what that calls between exit and first RET. */
+void mitigate_load_guest(struct lodge_vcpu *vcpu);
+void mitigate_exit(struct lodge_vcpu *vcpu);
+
+/* What a guest may write into SPEC_CTRL on this host; 0: there is none. */
+u64 mitigate_spec_ctrl_bits(void);
+/* IA32_ARCH_CAPABILITIES as a guest may see it. */
+u64 mitigate_arch_capabilities(void);
 
 #endif

@@ -4,8 +4,8 @@
  * matter to the host only when it returns to user space, so the guest's values
  * stay in the CPU across exits and the host's come back when any task returns
  * to user mode on this CPU (a user-return notifier), or when the CPU leaves
- * VMX.  Also here: the MSR bitmap, which lets through what is switched by the
- * VMCS and nothing else (SDM vol. 3C 24.6.9).
+ * VMX.  Also here: the layout of the MSR bitmap (SDM vol. 3C 24.6.9); what it
+ * lets through is in the table of cpu/msr.c.
  */
 #include <linux/kernel.h>
 #include <linux/percpu.h>
@@ -30,12 +30,6 @@ struct msr_cpu {
 };
 
 static DEFINE_PER_CPU(struct msr_cpu, msr_cpu);
-
-/* Guests read and write these directly: the VMCS or vmx/run.c switches them. */
-static const u32 passed_through[] = {
-	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-};
 
 static u64 host_xss __ro_after_init;
 
@@ -127,21 +121,17 @@ void vmx_msrs_to_guest(struct lodge_vcpu *vcpu)
 }
 
 /* Four bitmaps of 8192 bits: read low, read high, write low, write high. */
-static void allow(unsigned long *bitmap, u32 msr)
+void vmx_msr_intercept(unsigned long *bitmap, u32 msr, bool read, bool write)
 {
 	unsigned int bit = msr & 0x1fff;
 
 	if (msr >= 0xc0000000)
 		bit += 8 * 0x400;
-	__clear_bit(bit, bitmap);
-	__clear_bit(bit + 8 * 0x800, bitmap);
+	__assign_bit(bit, bitmap, read);
+	__assign_bit(bit + 8 * 0x800, bitmap, write);
 }
 
 void vmx_msr_bitmap_init(unsigned long *bitmap)
 {
-	int i;
-
 	memset(bitmap, 0xff, PAGE_SIZE);
-	for (i = 0; i < ARRAY_SIZE(passed_through); i++)
-		allow(bitmap, passed_through[i]);
 }

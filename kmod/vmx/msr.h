@@ -20,7 +20,8 @@ void vmx_msrs_to_host(void);
 /* The host's IA32_XSS; zero where there is none. */
 u64 vmx_host_xss(void);
 
-/* Which MSRs a guest reaches without an exit. */
+/* Nothing is reached without an exit; then one MSR at a time. */
 void vmx_msr_bitmap_init(unsigned long *bitmap);
+void vmx_msr_intercept(unsigned long *bitmap, u32 msr, bool read, bool write);
 
 #endif

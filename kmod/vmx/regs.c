@@ -96,7 +96,17 @@ void regs_set_efer(struct lodge_vcpu *vcpu, u64 efer)
 void regs_set_dr7(struct lodge_vcpu *vcpu, unsigned long dr7)
 {
 	vcpu->dr7 = dr7;
-	vmwritel(GUEST_DR7, dr7);
+	vmwritel(GUEST_DR7, regs_effective_dr7(vcpu));
+}
+
+unsigned long regs_effective_dr7(const struct lodge_vcpu *vcpu)
+{
+	return (vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP) ? vcpu->debug.dr7 : vcpu->dr7;
+}
+
+const unsigned long *regs_effective_dr(const struct lodge_vcpu *vcpu)
+{
+	return (vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP) ? vcpu->debug.dr : vcpu->dr;
 }
 
 /* The fields of a segment are two apart, in the order of SEG_*. */
@@ -176,6 +186,13 @@ bool regs_in_64bit(struct lodge_vcpu *vcpu)
 	return (vcpu->efer & EFER_LMA) && (regs_segment_ar(SEG_CS) & VMX_AR_L_MASK);
 }
 
+unsigned long regs_linear_rip(struct lodge_vcpu *vcpu)
+{
+	unsigned long rip = regs_rip(vcpu);
+
+	return regs_in_64bit(vcpu) ? rip : (u32)(rip + regs_segment_base(SEG_CS));
+}
+
 void regs_insn_done(struct lodge_vcpu *vcpu)
 {
 	u32 state = vmread32(GUEST_INTERRUPTIBILITY_INFO);
@@ -186,7 +203,11 @@ void regs_insn_done(struct lodge_vcpu *vcpu)
 		vmwrite32(GUEST_INTERRUPTIBILITY_INFO, state & ~shadow);
 	if (rflags & X86_EFLAGS_RF)
 		regs_set_rflags(vcpu, rflags & ~X86_EFLAGS_RF);
-	if (unlikely(rflags & X86_EFLAGS_TF))
+	if (likely(!(rflags & X86_EFLAGS_TF)))
+		return;
+	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP)
+		vcpu->debug.stepped = true;
+	else
 		inject_db(vcpu, DR_STEP);
 }
 

@@ -15,7 +15,9 @@
 #define DR7_GD		BIT(13)
 #define DR7_ENABLED	0xff
 #define DR6_ALWAYS_ONE	0xffff0ff0ul
+#define DR6_WRITABLE	(DR_TRAP_BITS | DR_BD | DR_STEP | DR_SWITCH)
 #define DR7_ALWAYS_ONE	0x400ul
+#define DR7_WRITABLE	0xffff2bfful
 
 /* Bits of lodge_vcpu.reg_avail and .reg_dirty. */
 #define CACHED_RIP	BIT(0)
@@ -100,6 +102,9 @@ void regs_set_cr3(struct lodge_vcpu *vcpu, unsigned long cr3);
 void regs_set_cr4(struct lodge_vcpu *vcpu, unsigned long cr4);
 void regs_set_efer(struct lodge_vcpu *vcpu, u64 efer);
 void regs_set_dr7(struct lodge_vcpu *vcpu, unsigned long dr7);
+/* The breakpoints in force: the guest's, or those of its debugger. */
+unsigned long regs_effective_dr7(const struct lodge_vcpu *vcpu);
+const unsigned long *regs_effective_dr(const struct lodge_vcpu *vcpu);
 void regs_get_segment(struct lodge_vcpu *vcpu, int seg, struct kvm_segment *out);
 void regs_set_segment(struct lodge_vcpu *vcpu, int seg, const struct kvm_segment *in);
 u64 regs_segment_base(int seg);
@@ -107,6 +112,7 @@ u32 regs_segment_ar(int seg);
 u32 regs_segment_limit(int seg);
 u16 regs_segment_selector(int seg);
 int regs_cpl(struct lodge_vcpu *vcpu);
+unsigned long regs_linear_rip(struct lodge_vcpu *vcpu);
 /* Is the guest in 64-bit mode proper, not in compatibility mode? */
 bool regs_in_64bit(struct lodge_vcpu *vcpu);
 /* After a VM exit that stands for a finished instruction. */

@@ -187,18 +187,20 @@ static void xstate_to_host(struct lodge_vcpu *vcpu, u64 host_xcr0, u32 host_pkru
 }
 
 /*
- * Debug registers are loaded only for a guest that has a breakpoint enabled;
- * any other guest reads and writes them by an exit, and DR7 comes from the VMCS.
+ * Debug registers are loaded only where a breakpoint is enabled; the guest reads
+ * and writes its own by an exit, and DR7 comes from the VMCS.
  */
 static bool debug_to_guest(struct lodge_vcpu *vcpu)
 {
-	if (likely(!(vcpu->dr7 & DR7_ENABLED)))
+	const unsigned long *dr = regs_effective_dr(vcpu);
+
+	if (likely(!(regs_effective_dr7(vcpu) & DR7_ENABLED)))
 		return false;
 	set_debugreg(0ul, 7);
-	set_debugreg(vcpu->dr[0], 0);
-	set_debugreg(vcpu->dr[1], 1);
-	set_debugreg(vcpu->dr[2], 2);
-	set_debugreg(vcpu->dr[3], 3);
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
 	set_debugreg(DR6_RESERVED, 6);
 	return true;
 }
@@ -249,9 +251,12 @@ static __always_inline void take_host_events(struct lodge_vcpu *vcpu)
 /* Between the two halves of the bookkeeping the kernel thinks a guest runs. */
 static noinstr void enter_and_leave(struct lodge_vcpu *vcpu)
 {
+	/* enter.S finds the vCPU by its registers */
+	BUILD_BUG_ON(offsetof(struct lodge_vcpu, regs));
 	compat_guest_enter();
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
+	mitigate_load_guest(vcpu);
 	vcpu->fail = vmx_enter(vcpu->regs, vcpu->vmcs.launched, &vcpu->host.rsp);
 	vcpu->cr2 = native_read_cr2();
 	if (likely(!vcpu->fail)) {

@@ -29,6 +29,15 @@
  */
 #define EXCEPTIONS (BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
 
+void vmcs_set_exceptions(struct lodge_vcpu *vcpu)
+{
+	u32 bitmap = EXCEPTIONS;
+
+	if (vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP)
+		bitmap |= BIT(X86_TRAP_BP);
+	vmwrite32(EXCEPTION_BITMAP, bitmap);
+}
+
 static DECLARE_BITMAP(vpids, VMX_NR_VPIDS);	/* vpids_lock; bit 0 is the host's */
 static DEFINE_SPINLOCK(vpids_lock);
 
@@ -101,13 +110,17 @@ static void init_controls(struct lodge_vcpu *vcpu)
 	ctx->entry = vmx_caps.entry;
 	if (!vcpu->vpid)
 		ctx->proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	if (vcpu->vm->exits_off & KVM_X86_DISABLE_EXITS_HLT)
+		ctx->proc &= ~CPU_BASED_HLT_EXITING;
+	if (vcpu->vm->exits_off & KVM_X86_DISABLE_EXITS_MWAIT)
+		ctx->proc &= ~(CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING);
 
 	vmwrite32(PIN_BASED_VM_EXEC_CONTROL, ctx->pin);
 	vmwrite32(CPU_BASED_VM_EXEC_CONTROL, ctx->proc);
 	vmwrite32(SECONDARY_VM_EXEC_CONTROL, ctx->proc2);
 	vmwrite32(VM_EXIT_CONTROLS, ctx->exit);
 	vmwrite32(VM_ENTRY_CONTROLS, ctx->entry);
-	vmwrite32(EXCEPTION_BITMAP, EXCEPTIONS);
+	vmcs_set_exceptions(vcpu);
 	/* mask and match zero: page faults follow their bit above, vol. 3C 24.6.3 */
 	vmwrite32(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmwrite32(PAGE_FAULT_ERROR_CODE_MATCH, 0);
@@ -169,7 +182,6 @@ void vmcs_init(struct lodge_vcpu *vcpu)
 	vmwrite32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmwrite32(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmwritel(GUEST_PENDING_DBG_EXCEPTIONS, 0);
-	vmwrite64(TSC_OFFSET, vcpu->tsc_offset);
 }
 
 void vmcs_set_host_cpu(struct lodge_vcpu *vcpu)

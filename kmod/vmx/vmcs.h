@@ -14,6 +14,9 @@ void vmcs_init(struct lodge_vcpu *vcpu);
 /* After the VMCS was loaded on another CPU. */
 void vmcs_set_host_cpu(struct lodge_vcpu *vcpu);
 
+/* Which exceptions exit; depends on vcpu->debug. */
+void vmcs_set_exceptions(struct lodge_vcpu *vcpu);
+
 /* 0 if there is none left: the vCPU then runs without. */
 u16 vpid_alloc(void);
 void vpid_free(u16 vpid);

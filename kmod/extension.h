@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* KVM's capabilities as lodge has them. */
+#ifndef LODGE_EXTENSION_H
+#define LODGE_EXTENSION_H
+
+#include "lodge.h"
+
+/* 0: not there. */
+int extension_check(unsigned long cap);
+int extension_enable(struct lodge_vm *vm, const struct kvm_enable_cap *e);
+
+#endif
