@@ -104,6 +104,33 @@ static inline bool compat_work_pending(void)
 	return need_resched() || signal_pending(current) || compat_task_work();
 }
 
+/* With mmap_lock held: the page frame behind an address that has no struct page. */
+static inline int compat_follow_pfn(struct vm_area_struct *vma, unsigned long addr,
+				    u64 *pfn, bool *writable)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	spinlock_t *lock;
+	pte_t *pte;
+	int err = follow_pte(vma->vm_mm, addr, &pte, &lock);
+
+	if (err)
+		return err;
+	*pfn = pte_pfn(*pte);
+	*writable = pte_write(*pte);
+	pte_unmap_unlock(pte, lock);
+#else
+	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
+	int err = follow_pfnmap_start(&args);
+
+	if (err)
+		return err;
+	*pfn = args.pfn;
+	*writable = args.writable;
+	follow_pfnmap_end(&args);
+#endif
+	return 0;
+}
+
 /* Renamed after 6.1. */
 #ifndef SECONDARY_EXEC_XSAVES
 #define SECONDARY_EXEC_XSAVES SECONDARY_EXEC_ENABLE_XSAVES

@@ -70,6 +70,12 @@ int exit_shutdown(struct lodge_vcpu *vcpu)
 	return EXIT_TO_USER;
 }
 
+int exit_ring_full(struct lodge_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
+	return EXIT_TO_USER;
+}
+
 int exit_irq_window(struct lodge_vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
@@ -172,6 +178,7 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
 	struct ept_fault fault = {
 		.gpa = vmread64(GUEST_PHYSICAL_ADDRESS),
 		.write = vcpu->exit_qual & EPT_VIOLATION_ACC_WRITE,
+		.exec = vcpu->exit_qual & EPT_VIOLATION_ACC_INSTR,
 	};
 	int ret;
 
@@ -225,6 +232,13 @@ static int exit_db(struct lodge_vcpu *vcpu, u32 type)
 		  (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
 		vmwritel(GUEST_PENDING_DBG_EXCEPTIONS, DR_STEP);
 	inject_db(vcpu, why);
+	return EXIT_RESUME;
+}
+
+/* vcpu.c has emptied the log already. */
+static int exit_pml_full(struct lodge_vcpu *vcpu)
+{
+	inject_iret_faulted(vcpu, vcpu->exit_qual & INTR_INFO_UNBLOCK_NMI);
 	return EXIT_RESUME;
 }
 
@@ -626,7 +640,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_VMFUNC]			= exit_ud,
 	[EXIT_REASON_ENCLS]			= exit_ud,
 	[EXIT_REASON_RDSEED]			= exit_unexpected,
-	[EXIT_REASON_PML_FULL]			= exit_unexpected,
+	[EXIT_REASON_PML_FULL]			= exit_pml_full,
 	[EXIT_REASON_XSAVES]			= exit_unexpected,
 	[EXIT_REASON_XRSTORS]			= exit_unexpected,
 	[65]					= exit_unexpected,	/* PCONFIG */

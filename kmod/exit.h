@@ -11,6 +11,8 @@ int exit_handle(struct lodge_vcpu *vcpu);
 int exit_shutdown(struct lodge_vcpu *vcpu);
 /* User space steps through the guest, and one step is done. */
 int exit_stepped(struct lodge_vcpu *vcpu);
+/* User space has to make room for more pages that this vCPU writes. */
+int exit_ring_full(struct lodge_vcpu *vcpu);
 /* User space has an interrupt, and the guest takes it now. */
 int exit_irq_window(struct lodge_vcpu *vcpu);
 

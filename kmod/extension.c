@@ -12,6 +12,7 @@
 #include "cpu/clock.h"
 #include "cpu/cpuid.h"
 #include "extension.h"
+#include "mem/dirty.h"
 
 static int nr_vcpus(void)
 {
@@ -59,6 +60,23 @@ static int disable_quirks(struct lodge_vm *vm, const __u64 *args)
 static int disable_quirks2(struct lodge_vm *vm, const __u64 *args)
 {
 	return args[0] & ~(u64)QUIRKS ? -EINVAL : disable_quirks(vm, args);
+}
+
+#define MANUAL_PROTECT	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
+
+static int enable_manual_protect(struct lodge_vm *vm, const __u64 *args)
+{
+	/* all pages marked at the start makes sense only if GET clears nothing */
+	if ((args[0] & ~(u64)MANUAL_PROTECT) || args[0] == KVM_DIRTY_LOG_INITIALLY_SET)
+		return -EINVAL;
+	vm->manual_protect = args[0];
+	vm->initially_set = args[0] & KVM_DIRTY_LOG_INITIALLY_SET;
+	return 0;
+}
+
+static int enable_dirty_ring(struct lodge_vm *vm, const __u64 *args)
+{
+	return dirty_ring_enable(vm, args[0]);
 }
 
 /* MWAIT may stop the CPU: its timer must run on, and its monitor work. */
@@ -139,14 +157,17 @@ static const struct {
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_MSR_PLATFORM_INFO, 1, NULL, enable_platform_info },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1, NULL, enable_exception_payload },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, MANUAL_PROTECT, NULL, enable_manual_protect },
 	{ KVM_CAP_X86_USER_SPACE_MSR, 1, NULL, enable_user_msrs },
 	{ KVM_CAP_X86_MSR_FILTER, 1 },
+	{ KVM_CAP_DIRTY_LOG_RING, LODGE_MAX_RING_BYTES, NULL, enable_dirty_ring },
 	{ KVM_CAP_SET_GUEST_DEBUG2, GUEST_DEBUG },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_XSAVE2, 0, xsave_size },
 	{ KVM_CAP_DISABLE_QUIRKS2, QUIRKS, NULL, disable_quirks2 },
 	{ KVM_CAP_VM_TSC_CONTROL, 0, can_scale_tsc },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1, NULL, enable_triple_fault_event },
+	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, LODGE_MAX_RING_BYTES, NULL, enable_dirty_ring },
 };
 
 int extension_check(unsigned long cap)

@@ -3,8 +3,8 @@
  * ioctl.c - the door.  Three kinds of file descriptors (device, machine, vCPU),
  * each with a table of what may be asked of it; an ioctl's number contains its
  * direction and size, so that anything malformed is simply not in the table and
- * gets ENOTTY.  All copying from and to user memory happens here; the rooms
- * below see only kernel memory.  The contract is KVM's
+ * gets ENOTTY.  All copying from and to user memory happens here, but for the
+ * bitmaps of dirty pages; the rooms below see only kernel memory.  The contract is KVM's
  * (Documentation/virt/kvm/api.rst of the kernel).
  */
 #include <linux/anon_inodes.h>
@@ -28,6 +28,7 @@
 #include "cpu/msr_filter.h"
 #include "extension.h"
 #include "ioctl.h"
+#include "mem/dirty.h"
 #include "mem/slots.h"
 #include "state.h"
 #include "vcpu.h"
@@ -357,13 +358,22 @@ static long vcpu_file_ioctl(struct file *file, unsigned int cmd, unsigned long a
 	return ret;
 }
 
+static bool in_ring(const struct lodge_vcpu *vcpu, unsigned long pgoff)
+{
+	return pgoff >= KVM_DIRTY_LOG_PAGE_OFFSET &&
+	       pgoff - KVM_DIRTY_LOG_PAGE_OFFSET < dirty_ring_pages(vcpu->vm);
+}
+
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
 	struct lodge_vcpu *vcpu = vmf->vma->vm_file->private_data;
 
-	if (vmf->pgoff >= VCPU_MMAP_PAGES)
+	if (in_ring(vcpu, vmf->pgoff))
+		vmf->page = dirty_ring_page(vcpu, vmf->pgoff - KVM_DIRTY_LOG_PAGE_OFFSET);
+	else if (vmf->pgoff < VCPU_MMAP_PAGES)
+		vmf->page = vmf->pgoff ? vcpu->pio_page : vcpu->run_page;
+	else
 		return VM_FAULT_SIGBUS;
-	vmf->page = vmf->pgoff ? vcpu->pio_page : vcpu->run_page;
 	get_page(vmf->page);
 	return 0;
 }
@@ -374,6 +384,12 @@ static const struct vm_operations_struct vcpu_vm_ops = {
 
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct lodge_vcpu *vcpu = file->private_data;
+
+	/* a private copy of a ring would never be seen here */
+	if ((in_ring(vcpu, vma->vm_pgoff) || in_ring(vcpu, vma->vm_pgoff + vma_pages(vma) - 1)) &&
+	    ((vma->vm_flags & VM_EXEC) || !(vma->vm_flags & VM_SHARED)))
+		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;
 }
@@ -455,6 +471,29 @@ static long vm_ioctl_get_tsc_khz(void *object, unsigned long arg)
 	return arg ? -EINVAL : vm_tsc_khz(object);
 }
 
+static long vm_ioctl_get_dirty_log(void *object, unsigned long arg)
+{
+	struct kvm_dirty_log log;
+
+	if (copy_from_user(&log, (void __user *)arg, sizeof(log)))
+		return -EFAULT;
+	return dirty_get_log(object, &log);
+}
+
+static long vm_ioctl_clear_dirty_log(void *object, unsigned long arg)
+{
+	struct kvm_clear_dirty_log log;
+
+	if (copy_from_user(&log, (void __user *)arg, sizeof(log)))
+		return -EFAULT;
+	return dirty_clear_log(object, &log);
+}
+
+static long vm_ioctl_reset_dirty_rings(void *object, unsigned long arg)
+{
+	return arg ? -EINVAL : dirty_reset_rings(object);
+}
+
 /* One range of a filter; its bitmap lies elsewhere in user memory. */
 static int copy_msr_range(struct lodge_msr_filter *f, const struct kvm_msr_filter_range *r)
 {
@@ -512,6 +551,9 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_TSC_KHZ, vm_ioctl_set_tsc_khz },
 	{ KVM_GET_TSC_KHZ, vm_ioctl_get_tsc_khz },
 	{ KVM_X86_SET_MSR_FILTER, vm_ioctl_set_msr_filter },
+	{ KVM_GET_DIRTY_LOG, vm_ioctl_get_dirty_log },
+	{ KVM_CLEAR_DIRTY_LOG, vm_ioctl_clear_dirty_log },
+	{ KVM_RESET_DIRTY_RINGS, vm_ioctl_reset_dirty_rings },
 };
 
 static long vm_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -46,6 +46,7 @@
 #define LODGE_MAX_VCPU_ID	4096	/* ids are below this */
 #define LODGE_MAX_SLOTS		32764	/* slot ids are below this, as KVM's */
 #define LODGE_MAX_CPUID_ENTRIES	256
+#define LODGE_MAX_RING_BYTES	(65536 * sizeof(struct kvm_dirty_gfn))
 #define LODGE_MCE_BANKS		32
 #define LODGE_MAX_MSR_LIST	128
 #define LODGE_MSR_SWITCHED	5	/* see vmx/msr.c */
@@ -69,6 +70,7 @@ enum exit_fate {
 /* Bits of lodge_vcpu.requests; Documentation/requests.rst has the protocol. */
 enum lodge_request {
 	REQ_FLUSH_GUEST_TLB,	/* drop this vCPU's linear translations (INVVPID) */
+	REQ_DIRTY_LOGGING,	/* the CPU is to begin or end logging written pages */
 	REQ_MSR_FILTER,		/* the set of MSRs that need no exit has changed */
 };
 
@@ -131,6 +133,14 @@ struct lodge_mmio {
 	gpa_t gpa;
 	u8 len;
 	u8 data[8];
+};
+
+/* Pages that this vCPU wrote, for user space to read; mem/dirty.c. */
+struct lodge_ring {
+	struct kvm_dirty_gfn *gfns;	/* (C) pointer; shared with user space */
+	u32 mask;			/* (C) */
+	u32 head;			/* (V), read with acquire: entries ever made */
+	u32 tail;			/* vm->slots_lock: entries ever given back */
 };
 
 #define LODGE_MMIO_MAX	12	/* an AVX load split at every border needs 10 */
@@ -222,6 +232,8 @@ struct lodge_vcpu {
 	u8 mmio_reads, mmio_cursor;	/* (V) answers there, and used this time */
 	u8 mmio_writes, mmio_sent;	/* (V) */
 
+	u64 *pml;			/* (C) page that the CPU writes; NULL: it does not */
+	struct lodge_ring ring;
 	struct list_head ept_cache;	/* (V) zeroed pages for the next mapping */
 	int ept_cached;			/* (V) */
 };
@@ -248,6 +260,10 @@ struct lodge_vm {
 	struct mmu_notifier mn;
 	unsigned long inval_seq;	/* (E), read before a fault; mem/notifier.c */
 	int inval_active;		/* (E) */
+	bool logging;			/* slots_lock; a slot logs dirty pages */
+	u32 ring_entries;		/* fixed by the first vCPU; 0: bitmaps */
+	bool manual_protect;		/* (L) GET_DIRTY_LOG clears nothing */
+	bool initially_set;		/* (L) a new log has all pages marked */
 	bool dead;			/* (A) set once: no vCPU enters again */
 
 	/* What KVM_ENABLE_CAP changed; written (L), read without: either value will do. */

@@ -22,6 +22,7 @@
 #include "cpu/msr.h"
 #include "exit.h"
 #include "kick.h"
+#include "mem/dirty.h"
 #include "mem/ept.h"
 #include "state.h"
 #include "vcpu.h"
@@ -77,6 +78,13 @@ static int alloc_parts(struct lodge_vcpu *vcpu)
 		return -ENOMEM;
 	vcpu->run = page_address(vcpu->run_page);
 	vcpu->pio_data = page_address(vcpu->pio_page);
+	if (vmx_has_pml()) {
+		vcpu->pml = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!vcpu->pml)
+			return -ENOMEM;
+	}
+	if (dirty_ring_alloc(vcpu))
+		return -ENOMEM;
 	return vmcs_alloc(&vcpu->vmcs) ?: fpu_alloc(vcpu) ?: emulate_alloc(vcpu);
 }
 
@@ -87,6 +95,8 @@ void vcpu_free(struct lodge_vcpu *vcpu)
 	vmcs_free(&vcpu->vmcs);
 	vpid_free(vcpu->vpid);
 	ept_drain(vcpu);
+	dirty_ring_free(vcpu);
+	free_page((unsigned long)vcpu->pml);
 	fpu_free(vcpu);
 	emulate_free(vcpu);
 	kvfree(vcpu->cpuid);
@@ -120,6 +130,9 @@ struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 	vcpu->vpid = vpid_alloc();
 	vcpu->maxphyaddr = 36;
 	vcpu->cr4_reserved = cpuid_host_cr4_reserved();
+	/* a slot may log already, or begin to before this vCPU is in the list */
+	if (vcpu->pml)
+		vcpu_request(vcpu, REQ_DIRTY_LOGGING);
 
 	loaded = vcpu_load(vcpu);
 	if (loaded) {
@@ -135,10 +148,22 @@ struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 	return ERR_PTR(-EIO);
 }
 
+/* The CPU logs only while somebody reads the log. */
+static void update_logging(struct lodge_vcpu *vcpu)
+{
+	u32 proc2 = vcpu->vmcs.proc2 & ~SECONDARY_EXEC_ENABLE_PML;
+
+	if (READ_ONCE(vcpu->vm->logging))
+		proc2 |= SECONDARY_EXEC_ENABLE_PML;
+	vmcs_set_proc2(&vcpu->vmcs, proc2);
+}
+
 static void serve_requests(struct lodge_vcpu *vcpu)
 {
 	if (vcpu_take_request(vcpu, REQ_FLUSH_GUEST_TLB))
 		vpid_flush(vcpu);
+	if (vcpu_take_request(vcpu, REQ_DIRTY_LOGGING))
+		update_logging(vcpu);
 	if (vcpu_take_request(vcpu, REQ_MSR_FILTER))
 		msr_update_bitmap(vcpu);
 }
@@ -179,6 +204,9 @@ static bool enter_guest(struct lodge_vcpu *vcpu)
 	vtime_account_guest_enter();
 	vmx_run(vcpu);
 	vcpu->has_run = true;
+	/* before anybody can think that this vCPU is done with it */
+	if (unlikely(vcpu->vmcs.proc2 & SECONDARY_EXEC_ENABLE_PML))
+		dirty_drain_pml(vcpu);
 	vcpu_mode_outside(vcpu);
 	/*
 	 * The exit has not acknowledged the interrupt that caused it: the host
@@ -211,6 +239,8 @@ static int settle(struct lodge_vcpu *vcpu)
 {
 	if (unlikely(vcpu->triple_fault))
 		return exit_shutdown(vcpu);
+	if (unlikely(dirty_ring_full(vcpu)))
+		return exit_ring_full(vcpu);
 	if (unlikely(vcpu->debug.stepped))
 		return exit_stepped(vcpu);
 	if (unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) && inject_irq_now(vcpu))

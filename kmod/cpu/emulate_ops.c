@@ -178,7 +178,7 @@ static enum emu_status write_piece(struct lodge_vcpu *vcpu, gpa_t gpa, const voi
 	enum emu_status st = EMU_OK;
 	unsigned int n;
 
-	switch (mem_write(vcpu->vm, gpa, buf, len)) {
+	switch (mem_write(vcpu, gpa, buf, len)) {
 	case MEM_OK:
 		return EMU_OK;
 	case MEM_FAULT:
@@ -227,7 +227,7 @@ static enum emu_status op_cmpxchg(struct emu_ctx *ctx, u64 linear, const void *o
 	memcpy(&before, old, len);
 	memcpy(&after, new, len);
 	found = before;
-	switch (mem_cmpxchg(vcpu_of(ctx)->vm, gpa, &found, after, len)) {
+	switch (mem_cmpxchg(vcpu_of(ctx), gpa, &found, after, len)) {
 	case MEM_OK:
 		*swapped = found == before;
 		return EMU_OK;

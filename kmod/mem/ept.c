@@ -12,8 +12,10 @@
  * SDM vol. 3C 28.2 and 28.4.
  */
 #include <linux/atomic.h>
+#include <linux/cpu.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <asm/cpufeature.h>
 
@@ -22,6 +24,11 @@
 #include "../vmx/caps.h"
 #include "../vmx/insn.h"
 #include "ept.h"
+
+static int nx_huge_pages __ro_after_init = -1;
+module_param(nx_huge_pages, int, 0444);
+MODULE_PARM_DESC(nx_huge_pages,
+		 "no code from large pages: 1 on, 0 off, -1 where the CPU's erratum asks (default)");
 
 #define EPT_LARGE	BIT_ULL(7)
 #define EPT_ADDR	GENMASK_ULL(51, 12)
@@ -55,20 +62,44 @@ static u64 make_table(u64 *table)
 /*
  * Guest memory is write-back.  Where the host snoops its own writes the guest's
  * PAT may choose another type on top; elsewhere it is ignored, or the same page
- * would be cached and uncached at once.
+ * would be cached and uncached at once.  A device's registers are never cached.
  */
-static u64 make_leaf(u64 pfn, int level, bool writable)
+static u64 memory_type(bool device)
 {
-	u64 e = pfn << PAGE_SHIFT | VMX_EPT_READABLE_MASK | VMX_EPT_EXECUTABLE_MASK |
-		(u64)VMX_EPTP_MT_WB << VMX_EPT_MT_EPTE_SHIFT;
+	u64 type = device ? (u64)VMX_EPTP_MT_UC : VMX_EPTP_MT_WB;
 
-	if (writable)
+	type <<= VMX_EPT_MT_EPTE_SHIFT;
+	if (device || !boot_cpu_has(X86_FEATURE_SELFSNOOP))
+		type |= VMX_EPT_IPAT_BIT;
+	return type;
+}
+
+static u64 make_leaf(const struct ept_leaf *l, int level)
+{
+	u64 mask = ept_level_pages(level) - 1;
+	u64 e = (l->pfn & ~mask) << PAGE_SHIFT | VMX_EPT_READABLE_MASK | memory_type(l->device);
+
+	/* what is mapped for a write is about to be written */
+	if (l->writable)
 		e |= VMX_EPT_WRITABLE_MASK;
+	if (l->dirty && vmx_has_ept_ad())
+		e |= VMX_EPT_ACCESS_BIT | VMX_EPT_DIRTY_BIT;
 	if (level > EPT_LEVEL_4K)
 		e |= EPT_LARGE;
-	if (!boot_cpu_has(X86_FEATURE_SELFSNOOP))
-		e |= VMX_EPT_IPAT_BIT;
+	if (level == EPT_LEVEL_4K || !ept_nx_huge())
+		e |= VMX_EPT_EXECUTABLE_MASK;
 	return e;
+}
+
+/*
+ * On some CPUs a guest that changes the size of a page which it runs code from
+ * can bring down the host (machine check by iTLB multihit, CVE-2018-12207).
+ */
+bool ept_nx_huge(void)
+{
+	if (nx_huge_pages >= 0)
+		return nx_huge_pages;
+	return boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 }
 
 int ept_init(struct lodge_vm *vm)
@@ -169,29 +200,51 @@ void ept_drain(struct lodge_vcpu *vcpu)
 	vcpu->ept_cached = 0;
 }
 
-bool ept_map(struct lodge_vcpu *vcpu, gfn_t gfn, u64 pfn, int level, bool writable)
+/* The same memory in pages of the next smaller size. */
+static void split_leaf(u64 *table, u64 large, int level)
 {
-	u64 *e = vcpu->vm->ept_root + index_at(gfn, EPT_ROOT_LEVEL);
-	u64 new = make_leaf(pfn, level, writable);
+	u64 step = ept_level_pages(level - 1) << PAGE_SHIFT;
+	u64 e = large;
+	int i;
+
+	if (level - 1 == EPT_LEVEL_4K)
+		e = (large & ~EPT_LARGE) | VMX_EPT_EXECUTABLE_MASK;
+	for (i = 0; i < EPT_ENTRIES; i++)
+		table[i] = e + i * step;
+}
+
+bool ept_map(struct lodge_vcpu *vcpu, const struct ept_leaf *leaf)
+{
+	u64 *table = vcpu->vm->ept_root, *below, *e;
 	bool replaced = false;
-	u64 old;
-	int l;
+	u64 old, new;
+	int level;
 
 	lockdep_assert_held(&vcpu->vm->ept_lock);
-	for (l = EPT_ROOT_LEVEL; l > level; l--) {
+	for (level = EPT_ROOT_LEVEL; ; level--) {
+		e = table + index_at(leaf->gfn, level);
 		old = READ_ONCE(*e);
-		if (!is_present(old) || is_leaf(old, l)) {
-			/* a large page gives way to a table of smaller ones */
-			replaced |= is_present(old);
-			WRITE_ONCE(*e, make_table(take_cached(vcpu)));
+		if (is_present(old) && !is_leaf(old, level)) {
+			/* where there are small pages already, this is one of them */
+			table = table_of(old);
+			continue;
 		}
-		e = table_of(*e) + index_at(gfn, l - 1);
+		if (level <= leaf->level)
+			break;
+		below = take_cached(vcpu);
+		if (is_present(old))
+			split_leaf(below, old, level);
+		replaced |= is_present(old);
+		WRITE_ONCE(*e, make_table(below));
+		table = below;
 	}
-	old = READ_ONCE(*e);
-	if (is_present(old) && !is_leaf(old, level))
-		return replaced;	/* small pages are there already: as good */
+	new = make_leaf(leaf, level);
 	/* a right more needs no flush: the fault itself drops the entry, 28.4.3.1 */
-	replaced |= is_present(old) && (old & EPT_ADDR) != (new & EPT_ADDR);
+	if (is_present(old) && (old & EPT_ADDR) == (new & EPT_ADDR))
+		/* and one less would need one: another vCPU may have been quicker */
+		new |= old & (VMX_EPT_RWX_MASK | VMX_EPT_ACCESS_BIT | VMX_EPT_DIRTY_BIT);
+	else
+		replaced |= is_present(old);
 	WRITE_ONCE(*e, new);
 	return replaced;
 }
@@ -261,6 +314,89 @@ bool ept_zap(struct lodge_vm *vm, gfn_t start, gfn_t end, bool may_sleep)
 		ept_flush(vm);
 	free_deferred(&pages);
 	return zapped;
+}
+
+/* From now on the first write to the page is noticed: by a fault, or by PML. */
+static bool protect_leaf(u64 *e, bool pml)
+{
+	u64 bit = pml ? VMX_EPT_DIRTY_BIT : VMX_EPT_WRITABLE_MASK;
+
+	if (!(READ_ONCE(*e) & bit))
+		return false;
+	/* the CPU may be setting bits beside it */
+	clear_bit(ilog2(bit), (unsigned long *)e);
+	return true;
+}
+
+struct protect {
+	gfn_t at, end;		/* what is left to do */
+	u64 *spare;		/* a page for a table, while one is needed */
+	bool want_spare;
+	bool changed;
+};
+
+/* A large page gives way to small ones, or, with no memory for their table, goes. */
+static void protect_large(struct protect *p, u64 *e, int level, bool must_go)
+{
+	if (!p->spare && !must_go) {
+		p->want_spare = true;
+		return;
+	}
+	p->changed = true;
+	if (!p->spare) {
+		WRITE_ONCE(*e, 0);
+		return;
+	}
+	split_leaf(p->spare, *e, level);
+	WRITE_ONCE(*e, make_table(p->spare));
+	p->spare = NULL;
+}
+
+/* One piece of the work under ept_lock: to the end of a table at most. */
+static void protect_some(struct lodge_vm *vm, struct protect *p, bool must_go)
+{
+	u64 *table = vm->ept_root, *e;
+	gfn_t end;
+	int level;
+
+	for (level = EPT_ROOT_LEVEL; level > EPT_LEVEL_4K; level--) {
+		e = table + index_at(p->at, level);
+		if (!is_present(*e)) {
+			p->at = (p->at | (ept_level_pages(level) - 1)) + 1;
+			return;
+		}
+		if (is_leaf(*e, level)) {
+			protect_large(p, e, level, must_go);
+			return;
+		}
+		table = table_of(*e);
+	}
+	for (end = min(p->end, (p->at | (EPT_ENTRIES - 1)) + 1); p->at < end; p->at++) {
+		e = table + index_at(p->at, EPT_LEVEL_4K);
+		if (is_present(*e))
+			p->changed |= protect_leaf(e, vmx_has_pml());
+	}
+}
+
+bool ept_protect(struct lodge_vm *vm, gfn_t start, gfn_t end)
+{
+	struct protect p = {
+		.at = start, .end = min(end, ept_level_pages(EPT_ROOT_LEVEL + 1)),
+	};
+
+	while (p.at < p.end) {
+		bool must_go = p.want_spare;
+
+		if (p.want_spare && !p.spare)
+			p.spare = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		p.want_spare = false;
+		spin_lock(&vm->ept_lock);
+		protect_some(vm, &p, must_go);
+		spin_unlock(&vm->ept_lock);
+		cond_resched();
+	}
+	free_page((unsigned long)p.spare);
+	return p.changed;
 }
 
 static bool young_table(u64 *table, int level, gfn_t base, gfn_t start, gfn_t end, bool clear)

@@ -7,6 +7,7 @@
 
 #define EPT_LEVEL_4K	1
 #define EPT_LEVEL_2M	2
+#define EPT_LEVEL_1G	3
 #define EPT_ROOT_LEVEL	4
 
 static inline u64 ept_level_pages(int level)
@@ -22,14 +23,34 @@ void ept_destroy(struct lodge_vm *vm);
 int ept_topup(struct lodge_vcpu *vcpu);
 void ept_drain(struct lodge_vcpu *vcpu);
 
+/* A mapping to be made: the page of @gfn, or with its neighbours a larger one. */
+struct ept_leaf {
+	gfn_t gfn;
+	u64 pfn;
+	int level;		/* the largest that will do */
+	bool writable;
+	bool dirty;		/* it is mapped in order to be written */
+	bool device;		/* registers, not memory */
+};
+
 /*
  * Under ept_lock, after ept_topup().  True if a mapping that other CPUs may
  * have cached was replaced: call ept_flush() after dropping the lock.
  */
-bool ept_map(struct lodge_vcpu *vcpu, gfn_t gfn, u64 pfn, int level, bool writable);
+bool ept_map(struct lodge_vcpu *vcpu, const struct ept_leaf *leaf);
 
 /* Withdraw [start, end), wait until no CPU uses it any more; was there anything? */
 bool ept_zap(struct lodge_vm *vm, gfn_t start, gfn_t end, bool may_sleep);
+
+/*
+ * The next write to a page of [start, end) is to be noticed; large pages become
+ * small ones.  May sleep.  True if anything changed: ept_flush() makes it take
+ * effect.
+ */
+bool ept_protect(struct lodge_vm *vm, gfn_t start, gfn_t end);
+
+/* Are large pages mapped without the right to run code from them? */
+bool ept_nx_huge(void);
 
 /* Was any page of [start, end) accessed since the last call with clear set? */
 bool ept_test_young(struct lodge_vm *vm, gfn_t start, gfn_t end, bool clear);

@@ -2,7 +2,7 @@
 /*
  * fault.c - the guest touched a page that its EPT does not map, or not so.
  * Find the slot, let the kernel fault the page into the process, and map it:
- * as 2 MiB where slot and process both have it so, else as 4 KiB.  Nothing is
+ * as 1 GiB or 2 MiB where slot and process both have it so, else as 4 KiB.  Nothing is
  * pinned: the page may be taken away at any time between the look-up and the
  * mapping, which the invalidation sequence tells (mem/notifier.c); the guest
  * then simply faults again.
@@ -13,7 +13,9 @@
 #include <linux/sched/signal.h>
 
 #include "../lodge.h"
+#include "../compat.h"
 #include "../vmx/caps.h"
+#include "dirty.h"
 #include "ept.h"
 #include "fault.h"
 #include "slots.h"
@@ -29,8 +31,42 @@ static bool writable_now(struct ept_fault *f)
 	return true;
 }
 
+/* With mmap_lock: a mapping of registers, or of pages that nobody counts. */
+static int find_raw(struct vm_area_struct *vma, struct ept_fault *f)
+{
+	int err = compat_follow_pfn(vma, f->hva, &f->pfn, &f->writable);
+
+	if (!err && f->write && !f->writable)
+		err = -EFAULT;
+	if (err) {
+		/* not there yet, or not so: its driver may provide it */
+		err = fixup_user_fault(vma->vm_mm, f->hva, f->write ? FAULT_FLAG_WRITE : 0, NULL);
+		return err ? -EFAULT : -EAGAIN;
+	}
+	f->page = NULL;
+	f->device = !pfn_valid(f->pfn) || PageReserved(pfn_to_page(f->pfn));
+	return 0;
+}
+
+/*
+ * Nothing holds such a page but the mapping itself; the notifier tells when that
+ * goes, as for any other.
+ */
+static int find_unmanaged(struct ept_fault *f)
+{
+	struct vm_area_struct *vma;
+	int err = -EFAULT;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, f->hva);
+	if (vma && (vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		err = find_raw(vma, f);
+	mmap_read_unlock(current->mm);
+	return err;
+}
+
 /* May sleep.  A read takes write permission along where it costs nothing. */
-static int find_page(struct ept_fault *f, bool slot_writable)
+static int find_page(struct ept_fault *f, bool take_write)
 {
 	long n = get_user_pages_fast(f->hva, 1, f->write ? FOLL_WRITE : 0, &f->page);
 
@@ -39,21 +75,25 @@ static int find_page(struct ept_fault *f, bool slot_writable)
 		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f->hva, PAGE_SHIFT, current);
 		return -EAGAIN;
 	}
-	if (n != 1)
-		return fatal_signal_pending(current) ? -EINTR : -EFAULT;
-	f->writable = f->write || (slot_writable && writable_now(f));
-	return 0;
+	if (n == 1) {
+		f->writable = f->write || (take_write && writable_now(f));
+		f->pfn = page_to_pfn(f->page);
+		return 0;
+	}
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return find_unmanaged(f);
 }
 
 /*
- * Does the process map this address by a large page?  Its tables cannot be
+ * By how large a page does the process map this address?  Its tables cannot be
  * freed while interrupts are off here, and the sequence says whether the answer
  * still holds.
  */
-static bool process_maps_2m(struct mm_struct *mm, hva_t hva)
+static int level_in_process(struct mm_struct *mm, hva_t hva)
 {
+	int level = EPT_LEVEL_4K;
 	unsigned long flags;
-	bool large = false;
 	pgd_t *pgd;
 	p4d_t *p4d;
 	pud_t *pudp, pud;
@@ -71,64 +111,89 @@ static bool process_maps_2m(struct mm_struct *mm, hva_t hva)
 	if (!pud_present(pud))
 		goto out;
 	if (pud_leaf(pud)) {
-		large = true;
+		level = EPT_LEVEL_1G;
 		goto out;
 	}
 	pmd = READ_ONCE(*pmd_offset(pudp, hva));
-	large = pmd_present(pmd) && pmd_leaf(pmd);
+	if (pmd_present(pmd) && pmd_leaf(pmd))
+		level = EPT_LEVEL_2M;
 out:
 	local_irq_restore(flags);
-	return large;
+	return level;
+}
+
+static bool cpu_has_level(int level)
+{
+	return level == EPT_LEVEL_1G ? vmx_has_ept_1g() : vmx_has_ept_2m();
+}
+
+/* Does a page of that size lie within the slot, and alike in guest and process? */
+static bool slot_fits(const struct lodge_slot *slot, gfn_t gfn, int level)
+{
+	u64 pages = ept_level_pages(level);
+	gfn_t first = round_down(gfn, pages);
+
+	return first >= slot->base && first + pages <= slot->base + slot->npages &&
+	       !(slot_hva(slot, first) & ((pages << PAGE_SHIFT) - 1));
 }
 
 /* Under ept_lock, with the sequence checked. */
 static int choose_level(struct lodge_vm *vm, const struct lodge_slot *slot,
 			const struct ept_fault *f)
 {
-	u64 pages = ept_level_pages(EPT_LEVEL_2M);
-	gfn_t first = round_down(f->gpa >> PAGE_SHIFT, pages);
+	int level;
 
-	if (!vmx_has_ept_2m())
+	/* what is logged is logged by small pages; registers are few */
+	if ((slot->flags & KVM_MEM_LOG_DIRTY_PAGES) || !f->page || (f->exec && ept_nx_huge()))
 		return EPT_LEVEL_4K;
-	if (first < slot->base || first + pages > slot->base + slot->npages)
-		return EPT_LEVEL_4K;
-	if ((slot_hva(slot, first)) & (PMD_SIZE - 1))
-		return EPT_LEVEL_4K;
-	return process_maps_2m(vm->mm, f->hva) ? EPT_LEVEL_2M : EPT_LEVEL_4K;
+	for (level = level_in_process(vm->mm, f->hva); level > EPT_LEVEL_4K; level--)
+		if (cpu_has_level(level) && slot_fits(slot, f->gpa >> PAGE_SHIFT, level))
+			break;
+	return level;
 }
 
 static void map_page(struct lodge_vcpu *vcpu, const struct lodge_slot *slot,
 		     struct ept_fault *f, unsigned long seq)
 {
 	struct lodge_vm *vm = vcpu->vm;
-	u64 pfn = page_to_pfn(f->page);
-	gfn_t gfn = f->gpa >> PAGE_SHIFT;
+	struct ept_leaf leaf = {
+		.gfn = f->gpa >> PAGE_SHIFT, .pfn = f->pfn,
+		.writable = f->writable, .dirty = f->write, .device = f->device,
+	};
 	bool flush = false;
-	u64 mask;
-	int level;
 
 	spin_lock(&vm->ept_lock);
 	if (!vm->inval_active && vm->inval_seq == seq) {
-		level = choose_level(vm, slot, f);
-		mask = ept_level_pages(level) - 1;
-		flush = ept_map(vcpu, gfn & ~mask, pfn & ~mask, level, f->writable);
+		leaf.level = choose_level(vm, slot, f);
+		flush = ept_map(vcpu, &leaf);
+		if (f->write)
+			dirty_mark(vcpu, slot, leaf.gfn);
 	}
 	spin_unlock(&vm->ept_lock);
 	if (flush)
 		ept_flush(vm);
 }
 
+/*
+ * May a read be given the right to write as well?  Not in a read-only slot, nor
+ * where a fault is all that tells of a write.
+ */
+static bool may_take_write(const struct lodge_slot *slot)
+{
+	return !(slot->flags & KVM_MEM_READONLY) &&
+	       (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES) || vmx_has_pml());
+}
+
 static int resolve_in_slot(struct lodge_vcpu *vcpu, const struct lodge_slot *slot,
 			   struct ept_fault *f)
 {
-	bool slot_writable = !(slot->flags & KVM_MEM_READONLY);
 	unsigned long seq;
 	int err;
 
 	/* the guest comes back when the table has settled */
 	if (slot->leaving)
 		return FAULT_RESUME;
-	if (f->write && !slot_writable)
+	if (f->write && (slot->flags & KVM_MEM_READONLY))
 		return FAULT_MMIO;
 	f->hva = slot_hva(slot, f->gpa >> PAGE_SHIFT);
 	err = ept_topup(vcpu);
@@ -137,10 +202,14 @@ static int resolve_in_slot(struct lodge_vcpu *vcpu, const struct lodge_slot *slo
 	seq = READ_ONCE(vcpu->vm->inval_seq);
 	/* pairs with smp_wmb() in range_end(): the page is looked up after this */
 	smp_rmb();
-	err = find_page(f, slot_writable);
+	err = find_page(f, may_take_write(slot));
 	if (err)
 		return err == -EAGAIN ? FAULT_RESUME : err;
+	/* registers have no such reason to be mapped for more than was asked */
+	f->writable &= f->write || may_take_write(slot);
 	map_page(vcpu, slot, f, seq);
+	if (!f->page)
+		return FAULT_RESUME;
 	/* the guest may write from now on, without the process's page tables knowing */
 	if (f->writable)
 		SetPageDirty(f->page);
@@ -156,4 +225,26 @@ int fault_resolve(struct lodge_vcpu *vcpu, struct ept_fault *f)
 
 	slots_unlock_read(vcpu->vm, idx);
 	return ret;
+}
+
+static bool is_large(struct lodge_vm *vm, const struct lodge_slot *slot, gfn_t gfn)
+{
+	return slot_fits(slot, gfn, EPT_LEVEL_2M) &&
+	       level_in_process(vm->mm, slot_hva(slot, gfn)) > EPT_LEVEL_4K;
+}
+
+void fault_collapse(struct lodge_vm *vm, const struct lodge_slot *slot)
+{
+	u64 step = ept_level_pages(EPT_LEVEL_2M);
+	gfn_t end = slot->base + slot->npages, gfn = slot->base, next;
+
+	for (; gfn < end; gfn = next) {
+		next = min(round_down(gfn, step) + step, end);
+		if (!is_large(vm, slot, gfn))
+			continue;
+		/* one withdrawal for as many as lie side by side */
+		while (next < end && is_large(vm, slot, next))
+			next = min(next + step, end);
+		ept_zap(vm, gfn, next, true);
+	}
 }

@@ -8,16 +8,23 @@
 struct ept_fault {
 	/* in */
 	gpa_t gpa;
-	bool write;
+	bool write, exec;
 	/* found on the way */
 	hva_t hva;
-	struct page *page;
+	struct page *page;	/* NULL: not memory that the kernel counts references of */
+	u64 pfn;
 	bool writable;
+	bool device;
 };
 
 /* Results beside a negative errno. */
 enum { FAULT_RESUME, FAULT_MMIO };
 
 int fault_resolve(struct lodge_vcpu *vcpu, struct ept_fault *f);
+
+struct lodge_slot;
+
+/* Small mappings of what the process has in large pages go, to come back large. */
+void fault_collapse(struct lodge_vm *vm, const struct lodge_slot *slot);
 
 #endif

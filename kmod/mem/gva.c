@@ -153,7 +153,7 @@ static enum gva_result mark_used(struct walk *w, u64 bits)
 
 	if ((old & bits) == bits || (w->want & PF_PEEK))
 		return GVA_OK;
-	switch (mem_cmpxchg(w->vcpu->vm, w->entry_gpa, &old, old | bits, w->size)) {
+	switch (mem_cmpxchg(w->vcpu, w->entry_gpa, &old, old | bits, w->size)) {
 	case MEM_OK:
 		return old == w->entry ? GVA_OK : GVA_RACE;
 	case MEM_NO_SLOT:	/* tables in ROM keep their bits as they are */

@@ -17,11 +17,13 @@
 #include <asm/processor.h>
 
 #include "../lodge.h"
+#include "dirty.h"
 #include "ept.h"
+#include "fault.h"
 #include "slots.h"
 
 #define SLOT_MAX_PAGES	((1ull << 31) - 1)	/* as KVM's */
-#define SLOT_FLAGS	KVM_MEM_READONLY
+#define SLOT_FLAGS	(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES)
 
 static struct lodge_slots *alloc_slots(int count)
 {
@@ -50,7 +52,12 @@ int slots_init(struct lodge_vm *vm)
 
 void slots_destroy(struct lodge_vm *vm)
 {
-	kvfree(rcu_dereference_protected(vm->slots, 1));
+	struct lodge_slots *s = rcu_dereference_protected(vm->slots, 1);
+	int i;
+
+	for (i = 0; i < s->count; i++)
+		kvfree(s->slot[i].dirty);
+	kvfree(s);
 	cleanup_srcu_struct(&vm->srcu);
 }
 
@@ -94,6 +101,11 @@ static const struct lodge_slot *find_id(const struct lodge_slots *s, u32 id)
 		if (s->slot[i].id == id)
 			return &s->slot[i];
 	return NULL;
+}
+
+const struct lodge_slot *slots_find_id(struct lodge_vm *vm, u32 id)
+{
+	return find_id(current_slots(vm), id);
 }
 
 static bool overlaps(const struct lodge_slots *s, const struct lodge_slot *new)
@@ -185,21 +197,75 @@ static int insert_slot(struct lodge_vm *vm, const struct lodge_slot *new)
 	return 0;
 }
 
-static int change_slot(struct lodge_vm *vm, const struct lodge_slot *new)
+/*
+ * Dirty logging begins or ends.  The mappings stay; those of a slot that logs no
+ * more may be large again, so that small ones of what the process has in large
+ * pages are withdrawn.
+ */
+static int change_flags(struct lodge_vm *vm, const struct lodge_slot *old,
+			const struct lodge_slot *new)
+{
+	struct lodge_slots *t = rebuild(current_slots(vm), old, new);
+
+	if (!t)
+		return -ENOMEM;
+	publish(vm, t);
+	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		dirty_start(vm, new);
+	else
+		fault_collapse(vm, new);
+	return 0;
+}
+
+static int apply(struct lodge_vm *vm, const struct lodge_slot *old,
+		 const struct lodge_slot *new)
+{
+	if (!old)
+		return insert_slot(vm, new);
+	if (!new->npages)
+		return replace_slot(vm, old, NULL);
+	if (old->base != new->base)
+		return replace_slot(vm, old, new);
+	return old->flags == new->flags ? 0 : change_flags(vm, old, new);
+}
+
+static bool any_logging(struct lodge_vm *vm)
 {
 	const struct lodge_slots *s = current_slots(vm);
-	const struct lodge_slot *old = find_id(s, new->id);
+	int i;
 
-	if (!new->npages)
-		return old ? replace_slot(vm, old, NULL) : -EINVAL;
-	if (old && (old->npages != new->npages || old->hva != new->hva ||
-		    ((old->flags ^ new->flags) & KVM_MEM_READONLY)))
+	for (i = 0; i < s->count; i++)
+		if (s->slot[i].flags & KVM_MEM_LOG_DIRTY_PAGES)
+			return true;
+	return false;
+}
+
+static int change_slot(struct lodge_vm *vm, struct lodge_slot *new)
+{
+	const struct lodge_slot *old = find_id(current_slots(vm), new->id);
+	unsigned long *old_dirty = old ? old->dirty : NULL;
+	int err;
+
+	if (!old && !new->npages)
 		return -EINVAL;
-	if (old && old->base == new->base)
-		return 0;	/* no flag that lodge has can be changed */
-	if (overlaps(s, new))
+	if (old && new->npages && (old->npages != new->npages || old->hva != new->hva ||
+				   ((old->flags ^ new->flags) & KVM_MEM_READONLY)))
+		return -EINVAL;
+	if (new->npages && overlaps(current_slots(vm), new))
 		return -EEXIST;
-	return old ? replace_slot(vm, old, new) : insert_slot(vm, new);
+	if (old && (old->flags & new->flags & KVM_MEM_LOG_DIRTY_PAGES) && new->npages)
+		new->dirty = old_dirty;
+	else if (new->npages && dirty_alloc_bitmap(vm, new))
+		return -ENOMEM;
+	/* before anything is protected: a write must find the CPU's log on */
+	if (new->npages && (new->flags & KVM_MEM_LOG_DIRTY_PAGES))
+		dirty_update_logging(vm, true);
+	/* from here on old is gone, unless this fails */
+	err = apply(vm, old, new);
+	dirty_update_logging(vm, any_logging(vm));
+	if (new->dirty != old_dirty)
+		kvfree(err ? new->dirty : old_dirty);
+	return err;
 }
 
 static int check_region(const struct kvm_userspace_memory_region *r)
@@ -242,15 +308,15 @@ int slots_set_region(struct lodge_vm *vm, const struct kvm_userspace_memory_regi
 	return err;
 }
 
-/* The user address of a guest access; false where there is no memory for it. */
-static bool find_hva(struct lodge_vm *vm, gpa_t gpa, bool write, hva_t *hva)
+/* The slot and user address of a guest access; NULL where there is no memory for it. */
+static const struct lodge_slot *find_hva(struct lodge_vm *vm, gpa_t gpa, bool write, hva_t *hva)
 {
 	const struct lodge_slot *slot = slots_find(vm, gpa >> PAGE_SHIFT);
 
 	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
-		return false;
+		return NULL;
 	*hva = slot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa);
-	return true;
+	return slot;
 }
 
 bool mem_is_ram(struct lodge_vm *vm, gpa_t gpa, bool write)
@@ -277,17 +343,22 @@ enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int
 	return res;
 }
 
-enum mem_result mem_write(struct lodge_vm *vm, gpa_t gpa, const void *buf, unsigned int len)
+enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
+			  unsigned int len)
 {
 	enum mem_result res = MEM_OK;
-	int idx = slots_lock_read(vm);
+	int idx = slots_lock_read(vcpu->vm);
+	const struct lodge_slot *slot;
 	hva_t hva;
 
-	if (!find_hva(vm, gpa, true, &hva))
+	slot = find_hva(vcpu->vm, gpa, true, &hva);
+	if (!slot)
 		res = MEM_NO_SLOT;
 	else if (copy_to_user((void __user *)hva, buf, len))
 		res = MEM_FAULT;
-	slots_unlock_read(vm, idx);
+	else
+		dirty_mark(vcpu, slot, gpa >> PAGE_SHIFT);
+	slots_unlock_read(vcpu->vm, idx);
 	return res;
 }
 
@@ -344,15 +415,19 @@ static enum mem_result cmpxchg_at(hva_t hva, u64 *old, u64 new, unsigned int len
 	return cmpxchg_user(hva, old, new, len) ? MEM_FAULT : MEM_OK;
 }
 
-enum mem_result mem_cmpxchg(struct lodge_vm *vm, gpa_t gpa, u64 *old, u64 new,
+enum mem_result mem_cmpxchg(struct lodge_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
 			    unsigned int len)
 {
 	enum mem_result res = MEM_NO_SLOT;
-	int idx = slots_lock_read(vm);
+	int idx = slots_lock_read(vcpu->vm);
+	const struct lodge_slot *slot;
 	hva_t hva;
 
-	if (find_hva(vm, gpa, true, &hva))
+	slot = find_hva(vcpu->vm, gpa, true, &hva);
+	if (slot)
 		res = cmpxchg_at(hva, old, new, len);
-	slots_unlock_read(vm, idx);
+	if (res == MEM_OK)
+		dirty_mark(vcpu, slot, gpa >> PAGE_SHIFT);
+	slots_unlock_read(vcpu->vm, idx);
 	return res;
 }

@@ -14,9 +14,10 @@ struct lodge_slot {
 	u32 id;
 	u32 flags;		/* KVM_MEM_* */
 	bool leaving;		/* no new mapping; old ones are being withdrawn */
+	unsigned long *dirty;	/* (A) a bit for each page, and room for a copy; or NULL */
 };
 
-/* Immutable once published; replaced as a whole. */
+/* Immutable once published, but for the bitmaps; replaced as a whole. */
 struct lodge_slots {
 	int count;
 	struct lodge_slot slot[];	/* ordered by base, no two overlap */
@@ -31,6 +32,9 @@ int slots_set_region(struct lodge_vm *vm, const struct kvm_userspace_memory_regi
  * page in the process.
  */
 const struct lodge_slot *slots_find(struct lodge_vm *vm, gfn_t gfn);
+
+/* Under slots_lock. */
+const struct lodge_slot *slots_find_id(struct lodge_vm *vm, u32 id);
 
 static inline hva_t slot_hva(const struct lodge_slot *slot, gfn_t gfn)
 {
@@ -56,9 +60,10 @@ enum mem_result {
 
 /* Within one page; they may sleep and take the slots themselves. */
 enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int len);
-enum mem_result mem_write(struct lodge_vm *vm, gpa_t gpa, const void *buf, unsigned int len);
+enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
+			  unsigned int len);
 /* Naturally aligned, 1 to 8 bytes; *old is replaced by what was found. */
-enum mem_result mem_cmpxchg(struct lodge_vm *vm, gpa_t gpa, u64 *old, u64 new,
+enum mem_result mem_cmpxchg(struct lodge_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
 			    unsigned int len);
 /* Would an access reach memory?  For choosing between memory and device. */
 bool mem_is_ram(struct lodge_vm *vm, gpa_t gpa, bool write);

@@ -28,6 +28,10 @@ static bool enable_ept_ad __ro_after_init = true;
 module_param_named(eptad, enable_ept_ad, bool, 0444);
 MODULE_PARM_DESC(eptad, "use accessed and dirty bits in EPT entries (default on)");
 
+static bool enable_pml __ro_after_init = true;
+module_param_named(pml, enable_pml, bool, 0444);
+MODULE_PARM_DESC(pml, "let the CPU log which pages are written (default on)");
+
 struct control_word {
 	const char *name;
 	u32 msr;		/* the TRUE variant where the CPU has it */
@@ -69,7 +73,7 @@ static const struct control_word words[] = {
 		.true_msr = MSR_IA32_VMX_PROCBASED_CTLS2,
 		.required = SECONDARY_EXEC_ENABLE_EPT |
 			SECONDARY_EXEC_UNRESTRICTED_GUEST,
-		.wanted = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP |
+		.wanted = SECONDARY_EXEC_ENABLE_PML | SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP |
 			SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_XSAVES |
 			SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_TSC_SCALING,
 		.granted = GRANTED(proc2),
@@ -207,6 +211,12 @@ static void settle_vpid(struct vmx_caps *caps)
 bool vmx_has_ept_ad(void)
 {
 	return enable_ept_ad && (vmx_caps.ept_vpid & VMX_EPT_AD_BIT);
+}
+
+/* It logs the setting of dirty bits, so there must be some: vol. 3C 28.2.5. */
+bool vmx_has_pml(void)
+{
+	return enable_pml && vmx_has_ept_ad() && (vmx_caps.proc2 & SECONDARY_EXEC_ENABLE_PML);
 }
 
 int vmx_caps_probe(void)

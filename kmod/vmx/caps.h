@@ -32,6 +32,12 @@ static inline bool vmx_has_ept_2m(void)
 	return vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT;
 }
 
+static inline bool vmx_has_ept_1g(void)
+{
+	return vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT;
+}
+
 bool vmx_has_ept_ad(void);
+bool vmx_has_pml(void);
 
 #endif

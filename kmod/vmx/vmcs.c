@@ -105,7 +105,7 @@ static void init_controls(struct lodge_vcpu *vcpu)
 
 	ctx->pin = vmx_caps.pin;
 	ctx->proc = vmx_caps.proc;
-	ctx->proc2 = vmx_caps.proc2;
+	ctx->proc2 = vmx_caps.proc2 & ~SECONDARY_EXEC_ENABLE_PML;
 	ctx->exit = vmx_caps.exit;
 	ctx->entry = vmx_caps.entry;
 	if (!vcpu->vpid)
@@ -136,6 +136,10 @@ static void init_controls(struct lodge_vcpu *vcpu)
 		vmwrite16(VIRTUAL_PROCESSOR_ID, vcpu->vpid);
 	if (ctx->proc2 & SECONDARY_EXEC_XSAVES)
 		vmwrite64(XSS_EXIT_BITMAP, 0);
+	if (vcpu->pml) {
+		vmwrite64(PML_ADDRESS, __pa(vcpu->pml));
+		vmwrite16(GUEST_PML_INDEX, PAGE_SIZE / sizeof(u64) - 1);
+	}
 }
 
 /*

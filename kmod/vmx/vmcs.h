@@ -32,6 +32,14 @@ static inline void vmcs_set_proc(struct vmcs_ctx *ctx, u32 value)
 	}
 }
 
+static inline void vmcs_set_proc2(struct vmcs_ctx *ctx, u32 value)
+{
+	if (ctx->proc2 != value) {
+		vmwrite32(SECONDARY_VM_EXEC_CONTROL, value);
+		ctx->proc2 = value;
+	}
+}
+
 static inline void vmcs_set_entry(struct vmcs_ctx *ctx, u32 value)
 {
 	if (ctx->entry != value) {
