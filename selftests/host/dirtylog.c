@@ -83,6 +83,7 @@ SUBTEST(exact_on_hugetlb)
 	if (!write_text("/proc/sys/vm/nr_hugepages", "4"))
 		SKIP("no hugetlb");
 	check_exact(MEM_HUGETLB);
+	write_text("/proc/sys/vm/nr_hugepages", "0");
 }
 
 SUBTEST(exact_on_memfd)
@@ -527,6 +528,22 @@ SUBTEST(manual_protect)
 SUBTEST(manual_protect_of_a_huge_page)
 {
 	check_manual(MEM_THP);
+}
+
+/* The call is of most use with the capability, and works without it. */
+SUBTEST(clear_without_manual_protect)
+{
+	u8 *mem = mem_alloc(SIZE, MEM_ANON, NULL);
+	struct vcpu *vcpu = vcpu_with_mem(mem, SIZE, LOG);
+	u64 bits[BITMAP_WORDS(PAGES)] = { BIT(3) };
+
+	for (int round = 0; round < 2; round++) {
+		GUEST_WRITES(vcpu, TEST_GPA, 3, 4);
+		CHECK_EQ(clear_dirty_log(vcpu->vm, SLOT, 0, PAGES, bits), 0);
+		CHECK_DIRTY(vcpu->vm, SLOT, PAGES, 4);
+		GUEST_WRITES(vcpu, TEST_GPA, 3);
+		CHECK_DIRTY(vcpu->vm, SLOT, PAGES, 3);
+	}
 }
 
 static void check_initially_set(enum backing backing)

@@ -42,32 +42,38 @@ int guest_retry(struct vcpu *vcpu, u64 *value)
 	return 0;
 }
 
-static int guest_access(struct vcpu *vcpu, u64 gpa, enum access kind, u64 *value)
+static void prepare(struct vcpu *vcpu, u64 gpa, enum access kind, u64 value)
 {
 	__typeof__(op) *o = &guest_var(vcpu->vm, op);
 
 	o->gpa = gpa;
 	o->kind = kind;
-	o->value = value ? *value : 0;
+	o->value = value;
 	vcpu_long_mode(vcpu, guest_op, 0);
-	return guest_retry(vcpu, value);
 }
 
 int guest_read(struct vcpu *vcpu, u64 gpa, u64 *value)
 {
-	*value = 0;
-	return guest_access(vcpu, gpa, READ, value);
+	prepare(vcpu, gpa, READ, 0);
+	return guest_retry(vcpu, value);
 }
 
 int guest_write(struct vcpu *vcpu, u64 gpa, u64 value)
 {
-	return guest_access(vcpu, gpa, WRITE, &value);
+	prepare(vcpu, gpa, WRITE, value);
+	return guest_retry(vcpu, NULL);
 }
 
 int guest_execute(struct vcpu *vcpu, u64 gpa, u64 *value)
 {
-	*value = 0;
-	return guest_access(vcpu, gpa, EXECUTE, value);
+	prepare(vcpu, gpa, EXECUTE, 0);
+	return guest_retry(vcpu, value);
+}
+
+int guest_start_write(struct vcpu *vcpu, u64 gpa, u64 value)
+{
+	prepare(vcpu, gpa, WRITE, value);
+	return vcpu_run_raw(vcpu);
 }
 
 void put_code(void *p, u32 value)

@@ -15,6 +15,8 @@
 int guest_read(struct vcpu *vcpu, u64 gpa, u64 *value);
 int guest_write(struct vcpu *vcpu, u64 gpa, u64 value);
 int guest_retry(struct vcpu *vcpu, u64 *value);
+/* The same, only to its first exit, whichever that is. */
+int guest_start_write(struct vcpu *vcpu, u64 gpa, u64 value);
 
 #define CHECK_READ(vcpu, gpa, want) do {				\
 	u64 value__;							\
