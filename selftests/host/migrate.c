@@ -40,7 +40,6 @@ enum { HAS_AVX = 1, HAS_AVX512 = 2 };
 #define SAME(reg, code)		"cmp " reg ", %ebx\n" BAD_IF_NOT(code)
 
 #define CHECK_COMMON							\
-	"cmp %ebx, 0xa000\n"		BAD_IF_NOT(1)			\
 	"cmp %ebx, %fs:0x40\n"		BAD_IF_NOT(2)			\
 	"fistl 0xa004\n mov 0xa004, %ecx\n"	SAME("%ecx", 3)		\
 	"fxch\n fistl 0xa004\n fxch\n mov 0xa004, %ecx\n"		\
@@ -51,8 +50,10 @@ enum { HAS_AVX = 1, HAS_AVX512 = 2 };
 	"cmp %cx, 0xa030\n"		BAD_IF_NOT(7)			\
 	"stmxcsr 0xa004\n mov 0xa004, %ecx\n"				\
 	"cmp %ecx, 0xa034\n"		BAD_IF_NOT(8)			\
-	"mov $0x175, %ecx\n rdmsr\n"	"cmp %eax, %ebx\n" BAD_IF_NOT(9) \
-	"mov $0xc0000102, %ecx\n rdmsr\n" "cmp %eax, %ebx\n" BAD_IF_NOT(10) \
+	"mov $0x175, %ecx\n rdmsr\n cmp %eax, %ebx\n" BAD_IF_NOT(9)	\
+	"mov $0xc0000102, %ecx\n rdmsr\n cmp %eax, %ebx\n" BAD_IF_NOT(10) \
+	"mov $0x200, %ecx\n rdmsr\n mov %ebx, %ecx\n"			\
+	"and $0xfffff000, %ecx\n cmp %eax, %ecx\n" BAD_IF_NOT(1)	\
 	"rdtsc\n mov %eax, %esi\n mov %edx, %edi\n"			\
 	"sub 0xa010, %esi\n sbb 0xa014, %edi\n"				\
 	"mov %eax, 0xa010\n mov %edx, 0xa014\n"				\
@@ -70,7 +71,8 @@ enum { HAS_AVX = 1, HAS_AVX512 = 2 };
 	"mov %eax, 0xa034\n ldmxcsr 0xa034\n"				\
 	"mov %ebx, %eax\n xor %edx, %edx\n"				\
 	"mov $0x175, %ecx\n wrmsr\n"					\
-	"mov $0xc0000102, %ecx\n wrmsr\n"
+	"mov $0xc0000102, %ecx\n wrmsr\n"				\
+	"and $0xfffff000, %eax\n mov $0x200, %ecx\n wrmsr\n"
 
 /* @bx: RBX in 64-bit code, as these moves have no other size there. */
 #define CHECK_DR(cx)							\
@@ -136,35 +138,40 @@ enum { HAS_AVX = 1, HAS_AVX512 = 2 };
 	"mov $24, %al\n jnc 99f\n"					\
 	"pop %" #cx "\n"		SAME("%ecx", 25)
 
+/* What is checked is the number before the step, what is stored that after it. */
+#define OLD_NUMBER	"mov %ebx, %ebp\n mov 0xa000, %ebx\n"
+#define NEW_NUMBER	"mov %ebp, %ebx\n"
+
+/* With a label 1 to begin at, where everything holds the number. */
+#define LOOP(bx, cx, store, check)					\
+	store "1:\n" STEP(bx, cx) OLD_NUMBER check NEW_NUMBER store	\
+	"jmp 1b\n"
+
 #define FAIL_END	"99: out %al, $0x74\n jmp 99b\n"
 
 GUEST_ASM(real_code,
-	  ".code16\n"
-	  INIT(eax)
-	  "1:\n" STEP(ebx, ecx) STORE_COMMON STORE_DR(ebx)
-	  CHECK_COMMON CHECK_DR(ecx)
-	  "jmp 1b\n" FAIL_END);
+	  ".code16\n" INIT(eax)
+	  LOOP(ebx, ecx, STORE_COMMON STORE_DR(ebx), CHECK_COMMON CHECK_DR(ecx))
+	  FAIL_END);
 
 GUEST_ASM(flat_code,
-	  ".code32\n"
-	  INIT(eax)
-	  "1:\n" STEP(ebx, ecx) STORE_COMMON STORE_DR(ebx) STORE_AVX
-	  CHECK_COMMON CHECK_DR(ecx) CHECK_AVX
-	  "jmp 1b\n" FAIL_END);
+	  ".code32\n" INIT(eax)
+	  LOOP(ebx, ecx, STORE_COMMON STORE_DR(ebx) STORE_AVX,
+	       CHECK_COMMON CHECK_DR(ecx) CHECK_AVX)
+	  FAIL_END);
 
 GUEST_ASM(paging_code,
-	  ".code32\n"
-	  INIT(eax)
-	  "1:\n" STEP(ebx, ecx) STORE_COMMON STORE_DR(ebx) STORE_AVX STORE_PAGING(eax)
-	  CHECK_COMMON CHECK_DR(ecx) CHECK_AVX CHECK_PAGING
-	  "jmp 1b\n" FAIL_END);
+	  ".code32\n" INIT(eax)
+	  LOOP(ebx, ecx, STORE_COMMON STORE_DR(ebx) STORE_AVX STORE_PAGING(eax),
+	       CHECK_COMMON CHECK_DR(ecx) CHECK_AVX CHECK_PAGING)
+	  FAIL_END);
 
 GUEST_ASM(long_code,
 	  INIT(rax)
-	  "1:\n" STEP(rbx, rcx) STORE_COMMON STORE_DR(rbx) STORE_AVX STORE_PAGING(rax)
-	  STORE_64
-	  CHECK_COMMON CHECK_DR(rcx) CHECK_AVX CHECK_PAGING CHECK_64
-	  "jmp 1b\n" FAIL_END);
+	  LOOP(rbx, rcx,
+	       STORE_COMMON STORE_DR(rbx) STORE_AVX STORE_PAGING(rax) STORE_64,
+	       CHECK_COMMON CHECK_DR(rcx) CHECK_AVX CHECK_PAGING CHECK_64)
+	  FAIL_END);
 
 enum mode { REAL, FLAT, FLAT_32, FLAT_PAE, LONG };
 
@@ -266,8 +273,10 @@ static void string_in(struct model *m, u8 *data, u32 n)
 {
 	CHECK_EQ(m->nr_out, STRING);
 	CHECK(m->nr_in + n <= STRING);
-	for (u32 i = 0; i < n; i++)
-		data[i] = m->in[m->nr_in++] = test_rand() >> 9;
+	for (u32 i = 0; i < n; i++) {
+		data[i] = test_rand() >> 9;
+		m->in[m->nr_in++] = data[i];
+	}
 	for (u32 i = 0; m->nr_in == STRING && i < STRING; i += 4) {
 		u32 word;
 
@@ -323,7 +332,10 @@ static void move(struct model *m)
 	while (!(ret = vcpu_run_raw(m->vcpu)))
 		serve(m);
 	CHECK_EQ(ret, -EINTR);
+	/* Read on another CPU than it ran on, now and then. */
+	pin_to_cpu(test_rand() % nr_cpus());
 	vm_rebuild(m->vm);
+	pin_to_cpu(test_rand() % nr_cpus());
 	m->moves++;
 }
 

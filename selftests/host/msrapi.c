@@ -411,6 +411,41 @@ SUBTEST(user_space_reads_what_the_guest_wrote)
 	}
 }
 
+static u64 listed_value[MSRS_MAX];
+static u8 listed_fault[MSRS_MAX];
+
+static void guest_reads_listed(u64 n)
+{
+	for (u64 i = 0; i < n; i++) {
+		listed_value[i] = rdmsr_try(list.index[i]);
+		listed_fault[i] = guest_ex()->vector != NO_EXCEPTION;
+	}
+	GUEST_DONE();
+}
+
+/* The guest may be refused what its CPUID lacks; else both read the same. */
+SUBTEST(listed_msrs_are_the_guests)
+{
+	struct vcpu *vcpu = new_vcpu(guest_nothing);
+	struct vm *vm = vcpu->vm;
+	u32 equal = 0;
+
+	get_msr_list(vm->dev_fd, KVM_GET_MSR_INDEX_LIST, &list);
+	CHECK(list.nmsrs < MSRS_MAX);
+	guest_var(vm, list) = list;
+	vcpu_long_mode(vcpu, guest_reads_listed, list.nmsrs);
+	vcpu_expect_done(vcpu);
+	for (u32 i = 0; i < list.nmsrs; i++) {
+		test_doing("MSR %#x", list.index[i]);
+		if (guest_var(vm, listed_fault)[i] || list.index[i] == MSR_TSC ||
+		    !msr_takes_back(list.index[i]))
+			continue;
+		CHECK_EQ(get_msr(vcpu, list.index[i]), guest_var(vm, listed_value)[i]);
+		equal++;
+	}
+	CHECK(equal > 10);
+}
+
 /* Both names of one register: by MSR and by KVM_GET_SREGS. */
 SUBTEST(msrs_that_are_in_sregs)
 {
@@ -513,6 +548,47 @@ SUBTEST(tsc_adjust)
 	vcpu_expect_sync(vcpu, 3);
 	CHECK(get_msr(vcpu, MSR_TSC) < BIT(40));
 	CHECK(BIT(50) - get_msr(vcpu, MSR_TSC_ADJUST) < BIT(40));
+}
+
+/* ---- the host's own ------------------------------------------------------------- */
+
+static u32 rdtscp_aux(void)
+{
+	u32 lo, hi, aux;
+
+	asm volatile("rdtscp" : "=a"(lo), "=d"(hi), "=c"(aux));
+	return aux;
+}
+
+/* With a guest's LSTAR or STAR no system call of this process would come back. */
+SUBTEST(class24_msrs_of_the_caller)
+{
+	static const u32 address[] = { MSR_LSTAR, MSR_CSTAR, MSR_KERNEL_GS_BASE,
+		MSR_FS_BASE, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
+	struct vcpu *vcpu = new_vcpu(guest_nothing);
+	u64 fs, fs_after;
+	u32 aux;
+
+	pin_to_cpu(0);
+	aux = rdtscp_aux();
+	asm volatile("mov %%fs:0, %0" : "=r"(fs));
+	for (u64 i = 0; i < ARRAY_SIZE(address); i++)
+		set_msr(vcpu, address[i], 0x1234567000 + i);
+	set_msr(vcpu, MSR_STAR, 0x1b00100000000000);
+	set_msr(vcpu, MSR_FMASK, 0xffffffff);
+	set_msr(vcpu, MSR_TSC_AUX, 0x4242);
+	CHECK_EQ(rdtscp_aux(), aux);
+	vcpu_expect_sync(vcpu, 1);
+	CHECK_EQ(rdtscp_aux(), aux);
+	set_msr(vcpu, MSR_TSC_AUX, 0x4343);	/* while its MSRs may be loaded */
+	set_msr(vcpu, MSR_LSTAR, 0x7654321000);
+	CHECK_EQ(rdtscp_aux(), aux);
+	vcpu_expect_done(vcpu);
+	CHECK_EQ(rdtscp_aux(), aux);
+	CHECK_EQ(get_msr(vcpu, MSR_TSC_AUX), 0x4343);
+	CHECK_EQ(get_msr(vcpu, MSR_LSTAR), 0x7654321000);
+	asm volatile("mov %%fs:0, %0" : "=r"(fs_after));
+	CHECK_EQ(fs_after, fs);
 }
 
 /* ---- all there could be ---------------------------------------------------- */

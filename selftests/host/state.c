@@ -495,8 +495,10 @@ SUBTEST(tsc_khz_scales)
 	int khz = xioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
 	u64 normal, twice, half;
 
-	if (check_cap(vm, KVM_CAP_TSC_CONTROL) <= 0)
+	if (check_cap(vm, KVM_CAP_TSC_CONTROL) <= 0) {
+		CHECK_EQ(xioctl(vcpu->fd, KVM_SET_TSC_KHZ, khz / 2), -EINVAL);
 		SKIP("no TSC scaling");
+	}
 	vcpu_long_mode(vcpu, guest_times_a_loop, 0);
 	normal = time_loop(vcpu);
 	CHECK_EQ(xioctl(vcpu->fd, KVM_SET_TSC_KHZ, 2 * khz), 0);
@@ -629,4 +631,73 @@ SUBTEST(class17_translate_with_broken_tables)
 	s.cr3 = MMIO_GPA;
 	CHECK_EQ(set_sregs2(vcpu, &s), 0);
 	check_translation(vcpu, 0x1000, false, 0);
+}
+
+/* ---- two threads ---------------------------------------------------------------------- */
+
+/* All say the same number, at any time that user space can look. */
+static void guest_counts(u64 arg)
+{
+	asm volatile("1: inc %%ebx\n"
+		     "mov %%rbx, %%r12\n"
+		     "movd %%ebx, %%xmm3\n"
+		     "mov %%rbx, %%dr2\n"
+		     "mov $0xc0000082, %%ecx\n"
+		     "mov %%ebx, %%eax\n"
+		     "xor %%edx, %%edx\n"
+		     "wrmsr\n"
+		     "mov $1, %%al\n"
+		     "out %%al, $0xe7\n"
+		     "jmp 1b" : : "b"(0) : "rax", "rcx", "rdx", "r12");
+}
+
+struct reader {
+	struct thread thread;
+	struct vcpu *vcpu;
+	u32 last;
+};
+
+/* Never back, and never half of one step and half of another. */
+static void expect_later(struct reader *r, u32 number)
+{
+	CHECK(number >= r->last);
+	r->last = number;
+}
+
+static void *read_all(void *arg)
+{
+	struct reader *r = arg;
+	struct kvm_debugregs d;
+	struct kvm_regs regs;
+	struct kvm_fpu fpu;
+	u32 xmm;
+
+	for (int i = 0; i < 100; i++) {
+		get_regs(r->vcpu, &regs);
+		CHECK_EQ(regs.rbx, regs.r12);
+		expect_later(r, regs.rbx);
+		CHECK_EQ(xioctl(r->vcpu->fd, KVM_GET_FPU, (uintptr_t)&fpu), 0);
+		memcpy(&xmm, fpu.xmm[3], sizeof(xmm));
+		expect_later(r, xmm);
+		get_dr(r->vcpu, &d);
+		expect_later(r, d.db[2]);
+		expect_later(r, get_msr(r->vcpu, MSR_LSTAR));
+	}
+	return NULL;
+}
+
+/* A GET waits for the end of KVM_RUN, and both may be on any CPU. */
+SUBTEST(class37_state_read_by_another_thread)
+{
+	struct vm *vm = vm_create();
+	struct reader r = { .vcpu = vcpu_create(vm, 0) };
+	int runs;
+
+	vcpu_long_mode(r.vcpu, guest_counts, 0);
+	vcpu_expect_sync(r.vcpu, 1);
+	thread_start(&r.thread, nr_cpus() > 1 ? 1 : -1, read_all, &r);
+	for (runs = 0; !__atomic_load_n(&r.thread.done, __ATOMIC_ACQUIRE); runs++)
+		vcpu_expect_sync(r.vcpu, 1);
+	thread_join(&r.thread);
+	test_diag("%d runs, and the number came to %u", runs, r.last);
 }
