@@ -427,6 +427,49 @@ SUBTEST(apic_bit_follows_apic_base)
 	}
 }
 
+/* What the caller says of such bits is overruled, at the time of the SET already. */
+SUBTEST(runtime_bits_are_not_the_callers)
+{
+	struct vm *vm = vm_create();
+	struct kvm_cpuid_entry2 *e = cpuid_leaf(vm->cpuid, 1, 0);
+	struct kvm_cpuid2 *c = new_cpuid(ENTRIES, 0);
+	struct vcpu *vcpu;
+
+	e->ecx |= BIT(27);		/* OSXSAVE, and CR4 is 0 */
+	e->edx &= ~BIT(9);		/* no APIC, and it is enabled */
+	if (cpuid_leaf(vm->cpuid, 0xd, 0))
+		cpuid_leaf(vm->cpuid, 0xd, 0)->ebx = 0x12345678;
+	vcpu = vcpu_create(vm, 0);
+	CHECK_EQ(get_cpuid2(vcpu, c), 0);
+	c->nent = vm->cpuid->nent;
+	e = cpuid_leaf(c, 1, 0);
+	CHECK_EQ(e->ecx >> 27 & 1, 0);
+	CHECK_EQ(e->edx >> 9 & 1, 1);
+	if (cpuid_leaf(c, 0xd, 0))
+		CHECK_EQ(cpuid_leaf(c, 0xd, 0)->ebx, 576);
+}
+
+/* Once it has run, only the same CPUID is taken: those bits do not count. */
+SUBTEST(runtime_bits_do_not_make_a_difference)
+{
+	struct vcpu *vcpu = asking_vcpu();
+	struct kvm_cpuid2 *c = new_cpuid(ENTRIES, 0);
+
+	if (!cpuid_has(vcpu->vm, 1, ECX, 26))
+		SKIP("no XSAVE");
+	vcpu_expect_sync(vcpu, 1);
+	change_cr4(vcpu, X86_CR4_OSXSAVE, true);
+	CHECK_EQ(set_xcr0(vcpu, 3), 0);
+	CHECK_EQ(seen(vcpu, 1, 0, ECX) >> 27 & 1, 1);
+	CHECK_EQ(get_cpuid2(vcpu, c), 0);
+	c->nent = vcpu->vm->cpuid->nent;
+	CHECK_EQ(xioctl(vcpu->fd, KVM_SET_CPUID2, (uintptr_t)c), 0);
+	CHECK_EQ(xioctl(vcpu->fd, KVM_SET_CPUID2, (uintptr_t)vcpu->vm->cpuid), 0);
+	CHECK_EQ(seen(vcpu, 1, 0, ECX) >> 27 & 1, 1);
+	cpuid_leaf(c, 1, 0)->ecx ^= BIT(23);	/* POPCNT is a difference */
+	CHECK_EQ(xioctl(vcpu->fd, KVM_SET_CPUID2, (uintptr_t)c), -EINVAL);
+}
+
 /* Only without KVM's quirk, which leaves the bit as user space set it. */
 SUBTEST(monitor_bit_follows_misc_enable)
 {

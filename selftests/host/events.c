@@ -627,6 +627,63 @@ SUBTEST(sipi_vector)
 	CHECK_EQ(vcpu_expect_sync(vcpu, 2), NO_EXCEPTION);
 }
 
+/* ---- a delivery that takes more than one entry ------------------------------------------ */
+
+#define STACKS		4		/* pages that nobody has touched yet */
+
+static struct kvm_vcpu_events one_event(struct vcpu *vcpu, int kind)
+{
+	struct kvm_vcpu_events e;
+
+	get_events(vcpu, &e);
+	if (kind == 0) {
+		e.exception.injected = 1;
+		e.exception.nr = GP;
+		e.exception.has_error_code = 1;
+		e.exception.error_code = 0x1230;
+	} else if (kind == 1) {
+		e.interrupt.injected = 1;
+		e.interrupt.nr = 0x46;
+	} else if (kind == 2) {
+		e.nmi.pending = 1;
+	} else {
+		e.nmi.injected = 1;
+	}
+	return e;
+}
+
+/*
+ * The CPU pushes on a stack that is in no EPT yet: the delivery is broken off,
+ * and has to be done once more, and only once (SDM volume 3, 27.2.4).
+ */
+SUBTEST(delivery_to_memory_that_is_not_there_yet)
+{
+	static const u64 vectors[STACKS] = { GP, 0x46, 2, 2 };
+	struct vcpu *vcpu = new_vcpu();
+	struct kvm_vcpu_events e;
+	struct kvm_regs regs;
+
+	vm_add_mem(vcpu->vm, 1, TEST_GPA, SZ_2M, MEM_ANON);
+	for (int i = 0; i < STACKS; i++) {
+		test_doing("kind %d", i);
+		to_the_nop(vcpu);
+		get_regs(vcpu, &regs);
+		regs.rsp = TEST_GPA + (2 * i + 1) * PAGE_SIZE + 16;	/* over two pages */
+		regs.rflags |= X86_EFLAGS_IF;
+		set_regs(vcpu, &regs);
+		e = one_event(vcpu, i);
+		set_events(vcpu, &e);
+		CHECK_EQ(vcpu_expect_sync(vcpu, 2), vectors[i]);
+		CHECK_EQ(exception_of(vcpu)->rip, regs.rip);
+		CHECK_EQ(exception_of(vcpu)->error, i ? 0 : 0x1230);
+		get_events(vcpu, &e);
+		CHECK_EQ(e.exception.injected | e.interrupt.injected | e.nmi.injected |
+			 e.nmi.pending | e.nmi.masked, 0);
+		vcpu_complete(vcpu);
+		vcpu_long_mode(vcpu, guest_waits, 0);
+	}
+}
+
 /* ---- any values at all ------------------------------------------------------------------ */
 
 /*

@@ -301,6 +301,43 @@ SUBTEST(class29_msr_pointers)
 	CHECK_EQ(xioctl(vcpu->fd, KVM_SET_MSRS, 0), -EFAULT);
 }
 
+struct toggler {
+	struct thread thread;
+	u32 *count;
+	bool stop;
+};
+
+static void *toggle_count(void *arg)
+{
+	struct toggler *t = arg;
+
+	for (u32 i = 0; !__atomic_load_n(&t->stop, __ATOMIC_RELAXED); i++)
+		WRITE_ONCE(*t->count, i & 1 ? 2 : i & 2 ? 255 : ~0u);
+	return NULL;
+}
+
+/* A count that is read once more after its check would be another then. */
+SUBTEST(class29_counts_changed_meanwhile)
+{
+	struct vcpu *vcpu = new_vcpu(guest_nothing);
+	struct toggler t = { .count = &m.head.nmsrs };
+
+	m.head.nmsrs = 2;
+	for (u32 i = 0; i < MSRS_MAX; i++)
+		m.entry[i] = (struct kvm_msr_entry){ .index = MSR_LSTAR, .data = i };
+	thread_start(&t.thread, nr_cpus() > 1 ? 1 : -1, toggle_count, &t);
+	for (int i = 0; i < 2000; i++) {
+		unsigned long cmd = i & 1 ? KVM_GET_MSRS : KVM_SET_MSRS;
+		int ret = xioctl(vcpu->fd, cmd, (uintptr_t)&m);
+
+		CHECK(ret == 2 || ret == 255 || ret == -E2BIG);
+		CHECK(get_msr(vcpu, MSR_LSTAR) < MSRS_MAX);
+	}
+	__atomic_store_n(&t.stop, true, __ATOMIC_RELAXED);
+	thread_join(&t.thread);
+	vcpu_expect_sync(vcpu, 1);
+}
+
 /* ---- values ------------------------------------------------------------------ */
 
 static const struct refused {
@@ -329,6 +366,8 @@ static const struct refused {
 	{ MSR_XSS, BIT(62), "reserved bit" },
 	{ MSR_APIC_BASE, BIT(63), "reserved bit" },
 	{ MSR_APIC_BASE, BIT(0), "reserved bit" },
+	{ 0x808, 0, "no local APIC" },
+	{ 0x8ff, 0, "no local APIC" },
 	{ MSR_MCG_CTL, 1, "neither none nor all" },
 	{ MSR_MC0_CTL, 2, "neither none nor all" },
 	{ 0x2000, 0, "no such MSR" },
@@ -467,6 +506,25 @@ SUBTEST(msrs_that_are_in_sregs)
 	CHECK_EQ(get_msr(vcpu, MSR_FS_BASE), 0x9999000);
 	vcpu_expect_sync(vcpu, 1);
 	CHECK_EQ(get_msr(vcpu, MSR_FS_BASE), 0x9999000);
+}
+
+/* LME goes while LMA stays: no such CPU state, and VM entry would say so. */
+SUBTEST(class27_efer_without_lme_in_long_mode)
+{
+	struct vcpu *vcpu = new_vcpu(guest_nothing);
+	u64 efer = get_msr(vcpu, MSR_EFER);
+	int ret = set_msr_raw(vcpu, MSR_EFER, efer & ~(EFER_LME | EFER_LMA));
+
+	if (ret) {
+		CHECK_EQ(ret, 1);
+		CHECK_EQ(get_msr(vcpu, MSR_EFER), efer & ~EFER_LME);
+		CHECK_EQ(vcpu_run_raw(vcpu), 0);
+		CHECK(vcpu->run->exit_reason == KVM_EXIT_FAIL_ENTRY ||
+		      vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR);
+	}
+	set_msr(vcpu, MSR_EFER, efer);
+	vcpu_expect_sync(vcpu, 1);
+	vcpu_expect_done(vcpu);
 }
 
 /* The CPU would refuse them at entry; KVM extends the sign, as WRMSR on AMD. */
