@@ -463,7 +463,7 @@ SUBTEST(class15_sizes_of_the_log)
 
 static int enable_manual(struct vm *vm, u64 arg)
 {
-	return enable_cap(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0, arg);
+	return enable_cap_flags(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0, arg);
 }
 
 SUBTEST(manual_protect_how_to_enable)
@@ -475,7 +475,7 @@ SUBTEST(manual_protect_how_to_enable)
 	CHECK_EQ(enable_manual(vm, 4), -EINVAL);
 	CHECK_EQ(enable_manual(vm, MANUAL | 4), -EINVAL);
 	CHECK_EQ(enable_manual(vm, BIT(63)), -EINVAL);
-	CHECK_EQ(enable_cap(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 1, MANUAL), -EINVAL);
+	CHECK_EQ(enable_cap_flags(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 1, MANUAL), -EINVAL);
 	CHECK_EQ(enable_manual(vm, 0), 0);
 	CHECK_EQ(enable_manual(vm, MANUAL), 0);
 	CHECK_EQ(enable_manual(vm, MANUAL | ALL_SET), 0);

@@ -27,7 +27,7 @@ struct ring {
 
 static int enable_ring(struct vm *vm, u64 bytes)
 {
-	return enable_cap(vm, KVM_CAP_DIRTY_LOG_RING, 0, bytes);
+	return enable_cap_flags(vm, KVM_CAP_DIRTY_LOG_RING, 0, bytes);
 }
 
 static int reset_rings(struct vm *vm)
@@ -152,7 +152,7 @@ SUBTEST(sizes)
 		vm_free(vm);
 	}
 	vm = vm_create_bare();
-	CHECK_EQ(enable_cap(vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, 0, max), 0);
+	CHECK_EQ(enable_cap_flags(vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, 0, max), 0);
 	CHECK_EQ(enable_ring(vm, max), -EINVAL);
 	vcpu_create_bare(vm, 0);
 }

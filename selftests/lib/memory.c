@@ -180,7 +180,7 @@ void wait_rounds(struct vcpu *vcpu, u64 n)
 
 /* ---- dirty logs ------------------------------------------------------- */
 
-int enable_cap(struct vm *vm, u32 cap, u32 flags, u64 arg)
+int enable_cap_flags(struct vm *vm, u32 cap, u32 flags, u64 arg)
 {
 	struct kvm_enable_cap c = { .cap = cap, .flags = flags, .args = { arg } };
 

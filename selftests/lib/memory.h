@@ -63,7 +63,7 @@ void wait_rounds(struct vcpu *vcpu, u64 n);
 
 /* ---- dirty logs ------------------------------------------------------- */
 
-int enable_cap(struct vm *vm, u32 cap, u32 flags, u64 arg);
+int enable_cap_flags(struct vm *vm, u32 cap, u32 flags, u64 arg);
 int get_dirty_log(struct vm *vm, u32 slot, void *bitmap);
 int clear_dirty_log(struct vm *vm, u32 slot, u64 first, u32 num, const void *bitmap);
 
