@@ -13,7 +13,7 @@
 
 /* ---- the matrix ------------------------------------------------------- */
 
-enum target { CR0, CR3, CR4, CR8, EFER, LMSW, XCR0 };
+enum cr { CR0, CR3, CR4, CR8, EFER, LMSW, XCR0 };
 
 /* These bytes mean the same in all modes. The value is in EAX or EDX:EAX. */
 static const struct {
@@ -31,13 +31,13 @@ static const struct {
 struct cr_case {
 	const char *text;
 	enum cpu_mode mode;
-	enum target target;
+	enum cr target;
 	u64 set, clear;			/* in what the register has */
 	u64 vector;			/* 0: it must work */
 	u64 cr4, efer;			/* set beforehand */
 };
 
-static u64 value_of(const struct kvm_sregs *s, enum target target)
+static u64 value_of(const struct kvm_sregs *s, enum cr target)
 {
 	const u64 now[] = { [CR0] = s->cr0, [CR3] = s->cr3, [CR4] = s->cr4,
 		[CR8] = s->cr8, [EFER] = s->efer, [LMSW] = s->cr0 & 0xffff, [XCR0] = 1 };
@@ -56,7 +56,7 @@ static void check_unchanged(const struct attempt *a)
 	CHECK_EQ(a->after.efer, a->before.efer);
 }
 
-static void check_written(const struct attempt *a, enum target target, u64 value)
+static void check_written(const struct attempt *a, enum cr target, u64 value)
 {
 	u64 mask = target == LMSW ? 0xf : ~0ull;
 
@@ -328,7 +328,7 @@ SUBTEST(class24_xsetbv_index_and_cpl)
 struct pdpte_case {
 	const char *text;
 	enum cpu_mode mode;
-	enum target target;
+	enum cr target;
 	u64 set, cr4;
 	u64 bits;			/* to be set in a PDPTE */
 	u64 vector;
@@ -407,19 +407,6 @@ static const struct {
 	{ "VMXE", X86_CR4_VMXE, 1, REG_ECX, 5 },
 };
 
-/* The pages of the lower 4 GiB become the supervisor's, as SMEP and SMAP want. */
-static void make_supervisor_pages(struct vm *vm)
-{
-	u64 *pdpt = vm_ptr(vm, *(u64 *)vm_ptr(vm, vm->pml4) & PTE_ADDR);
-
-	for (int i = 0; i < 4; i++) {
-		u64 *pd = vm_ptr(vm, pdpt[i] & PTE_ADDR);
-
-		for (int k = 0; k < 512; k++)
-			pd[k] &= ~PTE_U;
-	}
-}
-
 static void try_feature(u64 i, bool offered)
 {
 	struct cr_case c = { features[i].name, LONG, CR4, features[i].bit };
@@ -447,4 +434,135 @@ SUBTEST(class24_cr4_bits_follow_cpuid)
 		try_feature(i, true);
 		try_feature(i, false);
 	}
+}
+
+/* ---- hardware task switches (SDM 3, chapter 7) ---------------------------- */
+
+#define SEL_TSS32	0x58		/* behind the lib's GDT */
+#define TSS32_GPA	0xc000ul
+#define TASK_STACK	0xf000
+
+struct tss32 {
+	u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags;
+	u32 eax, ecx, edx, ebx, esp, ebp, esi, edi;
+	u32 es, cs, ss, ds, fs, gs, ldt;
+	u16 trap, iomap;
+};
+
+GUEST_ASM(task_jump, ".code32\nljmp $0x58, $0\ntask_jumped: hlt\n");
+GUEST_ASM(task_call, ".code32\n	lcall $0x58, $0\ntask_called: " SYNC_ASM(3) "hlt\n");
+GUEST_ASM(task_int, ".code32\n	int $0x1f\n" SYNC_ASM(3) "hlt\n");
+GUEST_ASM(task_new, ".code32\n" SYNC_ASM(2) "iret\nhlt\n");
+extern const char task_jumped[], task_called[];
+
+static void make_task(struct vm *vm, struct attempt *a)
+{
+	struct tss32 *tss = vm_ptr(vm, TSS32_GPA);
+	u64 *gdt = vm_ptr(vm, vm->gdt), *idt = vm_ptr(vm, a->before.idt.base);
+
+	memset(tss, 0, sizeof(*tss));
+	tss->eip = (uintptr_t)task_new;
+	tss->eflags = 2;
+	tss->esp = TASK_STACK;
+	tss->ecx = 0x1234;
+	tss->cs = SEL_CODE32;
+	tss->es = SEL_DATA;
+	tss->ss = SEL_DATA;
+	tss->ds = SEL_DATA;
+	tss->fs = SEL_DATA;
+	tss->gs = SEL_DATA;
+	tss->iomap = sizeof(*tss);
+	gdt[SEL_TSS32 / 8] = 0x0000890000000067 | TSS32_GPA << 16;
+	idt[0x1f] = SEL_TSS32 << 16 | 0x85ull << 40;
+	a->before.gdt.limit = SEL_TSS32 + 7;
+	a->before.tr.base = TSS32_GPA + PAGE_SIZE;
+	/* The old task's descriptor says so too. */
+	gdt[SEL_TSS / 8] = 0x00008b0000000067 | (TSS32_GPA + PAGE_SIZE) << 16;
+}
+
+/* False: this device does not switch tasks, and says so (Documentation/errata.rst). */
+static bool switch_task(struct vm *vm, struct vcpu *vcpu, const void *code, u64 back)
+{
+	const struct tss32 *old = vm_ptr(vm, TSS32_GPA + PAGE_SIZE);
+	struct attempt a;
+	struct ucall uc;
+
+	attempt_prepare(&a, vcpu, PROTECTED, code, 1);
+	make_task(vm, &a);
+	a.regs.rip = (uintptr_t)code;
+	if (attempt_run(&a))
+		FAIL("expected a new task, got HLT at %#llx", a.regs.rip);
+	if (!device_is_kvm() && vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+		return false;
+	CHECK_EQ(get_ucall(vcpu, &uc), UCALL_SYNC);
+	CHECK_EQ(uc.a, 2);
+	CHECK_EQ(a.after.tr.selector, SEL_TSS32);
+	CHECK_EQ(a.after.tr.base, TSS32_GPA);
+	CHECK_EQ(a.after.cr0 & X86_CR0_TS, X86_CR0_TS);
+	CHECK_EQ(a.regs.rcx, 0x1234);
+	CHECK_EQ(a.regs.rsp, TASK_STACK);
+	CHECK_EQ(old->eip, back);
+	CHECK_EQ(old->cs, SEL_CODE32);
+	return true;
+}
+
+SUBTEST(task_switch_by_jump)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct kvm_regs regs;
+
+	if (!switch_task(vm, vcpu, task_jump, (uintptr_t)task_jumped))
+		return;
+	get_regs(vcpu, &regs);
+	CHECK_EQ(regs.rflags & X86_EFLAGS_NT, 0);
+	/* The old task is no longer busy. */
+	CHECK_EQ(*((u8 *)vm_ptr(vm, vm->gdt) + SEL_TSS + 5), 0x89);
+	CHECK_EQ(*((u8 *)vm_ptr(vm, vm->gdt) + SEL_TSS32 + 5), 0x8b);
+}
+
+SUBTEST(task_switch_by_call_and_back)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct kvm_regs regs;
+	struct kvm_sregs s;
+
+	if (!switch_task(vm, vcpu, task_call, (uintptr_t)task_called))
+		return;
+	get_regs(vcpu, &regs);
+	CHECK_EQ(regs.rflags & X86_EFLAGS_NT, X86_EFLAGS_NT);
+	CHECK_EQ(((struct tss32 *)vm_ptr(vm, TSS32_GPA))->link, SEL_TSS);
+	vcpu_expect_sync(vcpu, 3);
+	get_sregs(vcpu, &s);
+	CHECK_EQ(s.tr.selector, SEL_TSS);
+	CHECK_EQ(*((u8 *)vm_ptr(vm, vm->gdt) + SEL_TSS32 + 5), 0x89);
+}
+
+SUBTEST(task_switch_by_task_gate)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+
+	if (switch_task(vm, vcpu, task_int, (uintptr_t)task_int + 2))
+		vcpu_expect_sync(vcpu, 3);
+}
+
+/* In long mode there are none: #GP with the selector (SDM 2, JMP). */
+SUBTEST(task_switch_in_long_mode)
+{
+	static const u8 far_jump[] = { 0xff, 0x2f };	/* ljmp *(%rdi) */
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct attempt a;
+
+	attempt_prepare(&a, vcpu, LONG, far_jump, 2);
+	make_task(vm, &a);
+	attempt_prepare(&a, vcpu, LONG, far_jump, 2);
+	a.before.gdt.limit = SEL_TSS32 + 15;
+	a.regs.rdi = 0xe000;
+	*(u64 *)vm_ptr(vm, 0xe000) = (u64)SEL_TSS32 << 32;
+	CHECK(attempt_run(&a));
+	CHECK_EQ(a.vector, GP);
+	CHECK_EQ(a.error, SEL_TSS32);
 }

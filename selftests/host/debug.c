@@ -71,7 +71,7 @@ static void expect_debug(struct vcpu *vcpu, const void *pc, u32 exception, u64 d
 
 /* ---- flags -------------------------------------------------------------- */
 
-GUEST_ASM(idle_code, ".code64\n	nop\n" "idle_1: nop\n" "idle_2: nop\n" SYNC_ASM(1)
+GUEST_ASM(idle_code, ".code64\n	nop\nidle_1: nop\nidle_2: nop\n" SYNC_ASM(1)
 	  "hlt\n");
 extern const char idle_1[], idle_2[];
 
@@ -216,7 +216,7 @@ SUBTEST(single_steps_over_everything)
 	CHECK_EQ(regs.rax, DR6_RESET);
 }
 
-GUEST_ASM(halt_code, ".code64\n	nop\n" "halt_1: hlt\n" "halt_2: nop\n" "halt_3: nop\n"
+GUEST_ASM(halt_code, ".code64\n	nop\nhalt_1: hlt\nhalt_2: nop\nhalt_3: nop\n"
 	  SYNC_ASM(1));
 extern const char halt_1[], halt_2[], halt_3[];
 
@@ -247,7 +247,7 @@ static bool skip_fault(struct event_frame *f)
 	return true;
 }
 
-GUEST_ASM(fault_code, ".code64\n	nop\n" "fault_1: mov (%rsi), %al\n" "fault_2: nop\n"
+GUEST_ASM(fault_code, ".code64\n	nop\nfault_1: mov (%rsi), %al\nfault_2: nop\n"
 	  "fault_3: nop\n" SYNC_ASM(1));
 extern const char fault_1[], fault_2[], fault_3[];
 
@@ -282,8 +282,8 @@ SUBTEST(single_step_over_a_page_fault)
 
 /* ---- breakpoints in the code --------------------------------------------- */
 
-GUEST_ASM(int3_code, ".code64\n	nop\n" "int3_1: int3\n" "int3_2: nop\n"
-	  "int3_3: int3\n" "int3_4: " SYNC_ASM(1));
+GUEST_ASM(int3_code, ".code64\n	nop\nint3_1: int3\nint3_2: nop\n"
+	  "int3_3: int3\nint3_4: " SYNC_ASM(1));
 extern const char int3_1[], int3_2[], int3_3[], int3_4[];
 
 SUBTEST(software_breakpoints)
@@ -476,7 +476,7 @@ SUBTEST(nmi_waits_for_blockirq)
 #define SET_TF	"pushfq\n orl $0x100, (%rsp)\n popfq\n"
 #define WATCH_RSI "mov %rsi, %dr0\n mov $0xf0401, %eax\n mov %rax, %dr7\n"
 #define MIX(name, code)							\
-	GUEST_ASM(mix_##name, ".code64\n" "mov %ss, %ecx\n mov %rcx, (%rsi)\n" code	\
+	GUEST_ASM(mix_##name, ".code64\nmov %ss, %ecx\n mov %rcx, (%rsi)\n" code	\
 		  "\nnop\n pushfq\n andl $~0x100, (%rsp)\n popfq\n"		\
 		  "xor %eax, %eax\n mov %rax, %dr7\n" SYNC_ASM(1))
 

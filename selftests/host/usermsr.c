@@ -491,6 +491,7 @@ SUBTEST(class29_bad_filters)
 	};
 	struct vm *vm = vm_create();
 	struct vcpu *vcpu = ops_vcpu(vm, 0);
+	u64 still;
 
 	for (u64 i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct kvm_msr_filter f = { .flags = cases[i].f_flags };
@@ -504,7 +505,8 @@ SUBTEST(class29_bad_filters)
 		test_doing("filter %llu", (unsigned long long)i);
 		CHECK_EQ(set_filter(vm, &f), cases[i].ret);
 		/* After an error the old filter is in force. */
-		access_inside(vcpu, false, MSR_LSTAR, 0, cases[i].ret ? GP : NO_EXCEPTION);
+		still = cases[i].ret ? GP : NO_EXCEPTION;
+		access_inside(vcpu, false, MSR_LSTAR, 0, still);
 	}
 	CHECK_EQ(xioctl(vm->fd, KVM_X86_SET_MSR_FILTER, 0), -EFAULT);
 }

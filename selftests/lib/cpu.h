@@ -33,6 +33,19 @@ static inline void cpuid_clear(struct vm *vm, u32 function, u32 index, int reg, 
 	}
 }
 
+/* The pages of the lower 4 GiB become the supervisor's, as SMEP and SMAP want. */
+static inline void make_supervisor_pages(struct vm *vm)
+{
+	u64 *pdpt = vm_ptr(vm, *(u64 *)vm_ptr(vm, vm->pml4) & PTE_ADDR);
+
+	for (int i = 0; i < 4; i++) {
+		u64 *pd = vm_ptr(vm, pdpt[i] & PTE_ADDR);
+
+		for (int k = 0; k < 512; k++)
+			pd[k] &= ~PTE_U;
+	}
+}
+
 /* ---- guest side ------------------------------------------------------- */
 
 #define READ_CR(name)							\
@@ -47,6 +60,7 @@ static inline void write_##name(u64 v)					\
 {									\
 	asm volatile("mov %0, %%" #name : : "r"(v) : "memory");		\
 }
+
 READ_CR(cr0)
 READ_CR(cr2)
 READ_CR(cr3)
@@ -54,6 +68,7 @@ READ_CR(cr4)
 READ_CR(cr8)
 READ_CR(dr6)
 READ_CR(dr7)
+
 #undef READ_CR
 
 static inline u64 rdmsr_try(u32 msr)
@@ -76,14 +91,14 @@ static inline void invlpg(u64 gva)
 
 /* The instruction (as for GUEST_TRY) must raise #GP with error code 0. */
 #define EXPECT_GP(insn, ...) do {					\
-	GUEST_TRY(insn, __VA_ARGS__);					\
+	GUEST_TRY(insn, ##__VA_ARGS__);					\
 	GUEST_ASSERT_EQ(guest_ex()->vector, GP);			\
 	GUEST_ASSERT_EQ(guest_ex()->error, 0);				\
 } while (0)
 #define EXPECT_VECTOR(v, insn, ...) do {				\
-	GUEST_TRY(insn, __VA_ARGS__);					\
+	GUEST_TRY(insn, ##__VA_ARGS__);					\
 	GUEST_ASSERT_EQ(guest_ex()->vector, v);				\
 } while (0)
-#define EXPECT_OK(insn, ...)	EXPECT_VECTOR(NO_EXCEPTION, insn, __VA_ARGS__)
+#define EXPECT_OK(insn, ...)	EXPECT_VECTOR(NO_EXCEPTION, insn, ##__VA_ARGS__)
 
 #endif /* SELFTEST_CPU_H */
