@@ -95,11 +95,17 @@ static int exit_unexpected(struct lodge_vcpu *vcpu)
 	return EXIT_TO_USER;
 }
 
-/* The exit came while an event was being delivered, and cannot be undone. */
+/*
+ * The exit came while an event was being delivered, and cannot be undone.  The
+ * event is given up, so that user space may load another state and go on.
+ */
 static int delivery_error(struct lodge_vcpu *vcpu, gpa_t gpa)
 {
 	struct kvm_run *run = vcpu->run;
 
+	vcpu->ex.injected = false;
+	vcpu->nmi_injected = false;
+	vcpu->irq_injected = false;
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
 	run->internal.ndata = 4;

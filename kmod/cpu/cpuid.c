@@ -392,8 +392,9 @@ static void add_state(struct lodge_vcpu *vcpu, u32 leaf, u32 index,
 		e->ecx &= ~F(OSXSAVE);
 		if (cr4 & X86_CR4_OSXSAVE)
 			e->ecx |= F(OSXSAVE);
-		if (!(vcpu->apic_base & MSR_IA32_APICBASE_ENABLE))
-			e->edx &= ~F(APIC);
+		e->edx &= ~F(APIC);
+		if (vcpu->apic_base & MSR_IA32_APICBASE_ENABLE)
+			e->edx |= F(APIC);
 		if (vcpu->vm->quirks_off & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT) {
 			e->ecx &= ~F(MWAIT);
 			if (vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT)

@@ -279,6 +279,8 @@ int dirty_ring_enable(struct lodge_vm *vm, u64 bytes)
 
 	if (!is_power_of_2(bytes) || bytes < PAGE_SIZE || entries <= RING_RESERVED)
 		return -EINVAL;
+	if (bytes > U32_MAX)
+		return -EINVAL;
 	if (bytes > LODGE_MAX_RING_BYTES)
 		return -E2BIG;
 	if (vm->ring_entries || vm->nr_vcpus)

@@ -153,6 +153,12 @@ static bool nmi_allowed(void)
 	return !(vmread32(GUEST_INTERRUPTIBILITY_INFO) & (SHADOWS | GUEST_INTR_STATE_NMI));
 }
 
+/* A debugger that steps does not want to find itself in a handler. */
+static bool irqs_held(const struct lodge_vcpu *vcpu)
+{
+	return vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ;
+}
+
 /* One event can go in with each entry: this picks it, and writes it. */
 static enum lodge_event write_event(struct lodge_vcpu *vcpu)
 {
@@ -160,7 +166,7 @@ static enum lodge_event write_event(struct lodge_vcpu *vcpu)
 		write_exception(vcpu);
 		return EVENT_EXCEPTION;
 	}
-	if (vcpu->nmi_pending && !vcpu->nmi_injected && nmi_allowed()) {
+	if (vcpu->nmi_pending && !vcpu->nmi_injected && nmi_allowed() && !irqs_held(vcpu)) {
 		vcpu->nmi_pending--;
 		vcpu->nmi_injected = true;
 	}
@@ -185,7 +191,7 @@ static u32 windows(struct lodge_vcpu *vcpu)
 	if ((vcpu->irq_injected && vcpu->entering != EVENT_IRQ) ||
 	    READ_ONCE(vcpu->run->request_interrupt_window))
 		open = CPU_BASED_INTR_WINDOW_EXITING;
-	if (likely(!vcpu->nmi_pending))
+	if (likely(!vcpu->nmi_pending) || irqs_held(vcpu))
 		return open;
 	/* an NMI window may open in the shadow of STI, where entry takes no NMI */
 	if (vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI)
@@ -227,6 +233,7 @@ static void recover(struct lodge_vcpu *vcpu, u32 info)
 			  vmread32(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI);
 		return;
 	case INTR_TYPE_HARD_EXCEPTION:
+	case INTR_TYPE_SOFT_EXCEPTION:	/* INT3 and INTO; or it was injected: 26.6.1.2 */
 		vcpu->ex = (struct lodge_exception) {
 			.injected = true,
 			.vector = vector,

@@ -277,15 +277,16 @@ static void read_exit(struct lodge_vcpu *vcpu)
 		vmwrite32(VM_ENTRY_INTR_INFO_FIELD, 0);
 		return;
 	}
-	vcpu->vmcs.launched = true;
 	vcpu->exit_qual = vmreadl(EXIT_QUALIFICATION);
 	vcpu->exit_insn_len = vmread32(VM_EXIT_INSTRUCTION_LEN);
 	vcpu->idt_info = vmread32(IDT_VECTORING_INFO_FIELD);
-	/* a failed entry has loaded guest state in part and delivered nothing */
-	if (likely(!(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
-		inject_recover(vcpu);
-	else
+	/* a failed entry has launched and delivered nothing: vol. 3C 26.8 */
+	if (unlikely(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
 		vmwrite32(VM_ENTRY_INTR_INFO_FIELD, 0);
+		return;
+	}
+	vcpu->vmcs.launched = true;
+	inject_recover(vcpu);
 }
 
 void vmx_run(struct lodge_vcpu *vcpu)
