@@ -485,8 +485,8 @@ SUBTEST(monitor_bit_follows_misc_enable)
 	}
 	if (!(quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
 		SKIP("the quirk cannot be switched off");
-	CHECK_EQ(enable_cap(vcpu->vm, KVM_CAP_DISABLE_QUIRKS2,
-			    KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT), 0);
+	CHECK_EQ(vm_enable_cap(vcpu->vm, KVM_CAP_DISABLE_QUIRKS2,
+			       KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT), 0);
 	for (int i = 0; i < 2; i++) {
 		set_msr(vcpu, MSR_MISC_ENABLE, v ^= mwait);
 		CHECK_EQ(seen(vcpu, 1, 0, ECX) >> 3 & 1, !!(v & mwait));

@@ -222,7 +222,7 @@ SUBTEST(set_regs_and_exceptions)
 	struct kvm_vcpu_events e;
 	struct kvm_regs regs;
 
-	CHECK_EQ(enable_cap(vcpu->vm, KVM_CAP_EXCEPTION_PAYLOAD, 1), 0);
+	CHECK_EQ(vm_enable_cap(vcpu->vm, KVM_CAP_EXCEPTION_PAYLOAD, 1), 0);
 	to_the_nop(vcpu);
 	get_regs(vcpu, &regs);
 	get_events(vcpu, &e);
@@ -249,6 +249,51 @@ SUBTEST(set_regs_and_exceptions)
 	CHECK_EQ(exception_of(vcpu)->error, 0x18);
 }
 
+GUEST_ASM(real_waits,
+	  ".code16\n"
+	  SYNC_ASM(1)
+	  "nop\n"
+	  SYNC_ASM(4));
+
+GUEST_ASM(real_handler,
+	  ".code16\n"
+	  "mov %sp, %bx\n"
+	  "pop %cx\n"
+	  "pop %dx\n"
+	  SYNC_ASM(5));
+
+/* Real mode knows no error codes: SDM volume 3, 20.1.4. */
+SUBTEST(exceptions_in_real_mode)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct kvm_vcpu_events e;
+	struct kvm_regs regs;
+	u16 ip;
+
+	vm_load(vm, 0x8000, real_waits, real_waits_end);
+	vm_load(vm, 0x9000, real_handler, real_handler_end);
+	for (u64 i = 0; i < ARRAY_SIZE(exceptions); i++) {
+		test_doing("exception %d", exceptions[i].nr);
+		*(u32 *)vm_ptr(vm, 4 * exceptions[i].nr) = 0x9000;
+		vcpu_real_mode(vcpu, 0x800, 0);
+		to_the_nop(vcpu);
+		get_regs(vcpu, &regs);
+		ip = regs.rip;
+		get_events(vcpu, &e);
+		e.exception.injected = 1;
+		e.exception.nr = exceptions[i].nr;
+		e.exception.has_error_code = exceptions[i].has_error;
+		e.exception.error_code = exceptions[i].error;
+		set_events(vcpu, &e);
+		vcpu_expect_sync(vcpu, 5);
+		get_regs(vcpu, &regs);
+		CHECK_EQ(regs.rbx, 0x7000 - 6);
+		CHECK_EQ(regs.rcx, ip);
+		CHECK_EQ(regs.rdx, 0x800);
+	}
+}
+
 /* ---- payloads: what an exception does to CR2 or DR6 when it is delivered --------- */
 
 static struct vcpu *vcpu_with_payloads(struct kvm_vcpu_events *e)
@@ -256,7 +301,7 @@ static struct vcpu *vcpu_with_payloads(struct kvm_vcpu_events *e)
 	struct vcpu *vcpu = new_vcpu();
 
 	CHECK(check_cap(vcpu->vm, KVM_CAP_EXCEPTION_PAYLOAD) > 0);
-	CHECK_EQ(enable_cap(vcpu->vm, KVM_CAP_EXCEPTION_PAYLOAD, 1), 0);
+	CHECK_EQ(vm_enable_cap(vcpu->vm, KVM_CAP_EXCEPTION_PAYLOAD, 1), 0);
 	to_the_nop(vcpu);
 	memset(e, 0x5a, sizeof(*e));
 	get_events(vcpu, e);
@@ -345,7 +390,7 @@ SUBTEST(triple_fault_event)
 	struct kvm_vcpu_events e;
 
 	CHECK(check_cap(vcpu->vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT) > 0);
-	CHECK_EQ(enable_cap(vcpu->vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1), 0);
+	CHECK_EQ(vm_enable_cap(vcpu->vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1), 0);
 	to_the_nop(vcpu);
 	memset(&e, 0x5a, sizeof(e));
 	get_events(vcpu, &e);

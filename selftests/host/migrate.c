@@ -456,3 +456,78 @@ SUBTEST(long_mode_moved_anywhere)
 {
 	moved_anywhere(LONG);
 }
+
+/* ---- moved with events on their way ------------------------------------------------ */
+
+static void guest_waits(u64 arg)
+{
+	for (;;) {
+		GUEST_TRY("mov $1, %%al\n\t"
+			  "out %%al, $0xe7\n\t"
+			  "nop\n\t"
+			  "nop", : : "rax", "memory");
+		GUEST_SYNC_VALUE(2, guest_ex()->vector);
+	}
+}
+
+/* One more event on its way, and the vector that has to come of it. */
+static u64 add_event(struct kvm_vcpu_events *e, int kind)
+{
+	switch (kind) {
+	case 0:
+		e->exception.injected = 1;
+		e->exception.nr = PF;
+		e->exception.has_error_code = 1;
+		return PF;
+	case 1:
+		e->interrupt.injected = 1;
+		e->interrupt.nr = 0x77;
+		return 0x77;
+	case 2:
+		e->nmi.pending = 1;
+		return 2;
+	case 3:
+		e->nmi.injected = 1;
+		return 2;
+	case 4:				/* waits for the end of the mask */
+		e->nmi.pending = 1;
+		e->nmi.masked = 1;
+		return NO_EXCEPTION;
+	default:
+		return NO_EXCEPTION;
+	}
+}
+
+SUBTEST(events_on_their_way_are_moved)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct kvm_vcpu_events e;
+	struct kvm_regs regs;
+	u64 vector;
+
+	for (int kind = 0; kind < 6; kind++) {
+		test_doing("event %d", kind);
+		vcpu_long_mode(vcpu, guest_waits, 0);
+		if (!kind)
+			set_msr(vcpu, MSR_TSC, BIT(40));
+		vcpu_expect_sync(vcpu, 1);
+		vcpu_complete(vcpu);
+		get_regs(vcpu, &regs);
+		regs.rflags |= X86_EFLAGS_IF;
+		set_regs(vcpu, &regs);
+		get_events(vcpu, &e);
+		vector = add_event(&e, kind);
+		set_events(vcpu, &e);
+		vm_rebuild(vm);
+		CHECK_EQ(vcpu_expect_sync(vcpu, 2), vector);
+		vcpu_complete(vcpu);
+		vm_rebuild(vm);
+		get_events(vcpu, &e);
+		CHECK_EQ(e.nmi.pending, kind == 4);
+		CHECK_EQ(e.nmi.masked, kind == 4);
+		e.nmi.pending = 0;
+		e.nmi.masked = 0;
+		set_events(vcpu, &e);
+	}
+}

@@ -103,7 +103,7 @@ int set_xcr0(struct vcpu *vcpu, u64 value)
 	return xioctl(vcpu->fd, KVM_SET_XCRS, (uintptr_t)&x);
 }
 
-int enable_cap(struct vm *vm, u32 cap, u64 arg0)
+int vm_enable_cap(struct vm *vm, u32 cap, u64 arg0)
 {
 	struct kvm_enable_cap e = { .cap = cap, .args[0] = arg0 };
 

@@ -66,7 +66,7 @@ void get_events(struct vcpu *vcpu, struct kvm_vcpu_events *e);
 void set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *e);
 void get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *s);
 int set_xcr0(struct vcpu *vcpu, u64 value);
-int enable_cap(struct vm *vm, u32 cap, u64 arg0);
+int vm_enable_cap(struct vm *vm, u32 cap, u64 arg0);
 
 /*
  * Calls a GET twice, with the buffer of @size bytes poisoned differently, and
