@@ -2,7 +2,8 @@
 /*
  * emulate.h - the instruction emulator as a pure unit: CPU state in, effects
  * out, and a table of callbacks for all that is not a register.  It calls
- * nothing else, so it also builds in user space.
+ * nothing else, so it also builds in user space.  Files of it: emulate_decode.c,
+ * emulate.c, emulate_bits.c, emulate_string.c, emulate_vector.c.
  */
 #ifndef LODGE_CPU_EMULATE_H
 #define LODGE_CPU_EMULATE_H
@@ -79,6 +80,7 @@ struct emu_ctx {
 	struct emu_seg seg[EMU_NR_SEGS];
 	u64 cr0, cr4, efer;
 	u8 cpl;
+	bool has_tzcnt, has_lzcnt;	/* of the CPU: else these are BSF and BSR */
 	const struct emu_ops *ops;
 	void *opaque;
 	/* out */

@@ -350,6 +350,8 @@ static void load_ctx(struct lodge_vcpu *vcpu)
 	ctx->cr4 = regs_cr4(vcpu);
 	ctx->efer = vcpu->efer;
 	ctx->cpl = (ctx->rflags & X86_EFLAGS_VM) ? 3 : regs_cpl(vcpu);
+	ctx->has_tzcnt = boot_cpu_has(X86_FEATURE_BMI1);
+	ctx->has_lzcnt = boot_cpu_has(X86_FEATURE_ABM);
 	ctx->ops = &ops;
 	ctx->opaque = vcpu;
 }

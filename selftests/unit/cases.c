@@ -19,7 +19,9 @@ const struct pattern patterns[] = {
 	{ 0, 0x58, 8, 1, -1, P_OPREG | P_STACK | P_D64 },
 	{ 0, 0x63, 1, 1, -1, P_RM | P_ONLY64 | P_NO66 },
 	{ 0, 0x68, 1, 1, -1, P_IMMZ | P_STACK | P_D64 },
+	{ 0, 0x69, 1, 1, -1, P_RM | P_IMMZ | P_MUL },
 	{ 0, 0x6a, 1, 1, -1, P_IMM8 | P_STACK | P_D64 },
+	{ 0, 0x6b, 1, 1, -1, P_RM | P_IMM8 | P_MUL },
 	{ 0, 0x80, 1, 1, -1, P_RM | P_BYTE | P_IMM8 | P_LOCK },
 	{ 0, 0x81, 1, 1, -1, P_RM | P_IMMZ | P_LOCK },
 	{ 0, 0x83, 1, 1, -1, P_RM | P_IMM8 | P_LOCK },
@@ -46,8 +48,21 @@ const struct pattern patterns[] = {
 	{ 0, 0xad, 1, 1, -1, P_STRING },
 	{ 0, 0xae, 1, 1, -1, P_STRING | P_BYTE },
 	{ 0, 0xaf, 1, 1, -1, P_STRING },
+	{ 0, 0xc0, 1, 1, -1, P_RM | P_BYTE | P_IMM8 | P_SHIFT },
+	{ 0, 0xc1, 1, 1, -1, P_RM | P_IMM8 | P_SHIFT },
 	{ 0, 0xc6, 1, 1, 0, P_RM | P_BYTE | P_IMM8 },
 	{ 0, 0xc7, 1, 1, 0, P_RM | P_IMMZ },
+	{ 0, 0xd0, 2, 2, -1, P_RM | P_BYTE | P_SHIFT },
+	{ 0, 0xd1, 2, 2, -1, P_RM | P_SHIFT },
+	{ 0, 0xd7, 1, 1, -1, P_BYTE | P_XLAT },
+	{ 0, 0xf6, 1, 1, 4, P_RM | P_BYTE | P_MUL },
+	{ 0, 0xf6, 1, 1, 5, P_RM | P_BYTE | P_MUL },
+	{ 0, 0xf6, 1, 1, 6, P_RM | P_BYTE | P_DIV },
+	{ 0, 0xf6, 1, 1, 7, P_RM | P_BYTE | P_DIV },
+	{ 0, 0xf7, 1, 1, 4, P_RM | P_MUL },
+	{ 0, 0xf7, 1, 1, 5, P_RM | P_MUL },
+	{ 0, 0xf7, 1, 1, 6, P_RM | P_DIV },
+	{ 0, 0xf7, 1, 1, 7, P_RM | P_DIV },
 	{ 0, 0xf6, 1, 1, 0, P_RM | P_BYTE | P_IMM8 | P_NOAF },
 	{ 0, 0xf6, 1, 1, 1, P_RM | P_BYTE | P_IMM8 | P_NOAF },
 	{ 0, 0xf6, 1, 1, 2, P_RM | P_BYTE | P_LOCK },
@@ -64,22 +79,28 @@ const struct pattern patterns[] = {
 	{ 0, 0xff, 1, 1, 4, P_RM | P_BRANCH | P_D64 },
 	{ 0, 0xff, 1, 1, 6, P_RM | P_STACK | P_D64 },
 	{ 1, 0x0d, 1, 1, -1, P_RM | P_MEM },
-	{ 1, 0x10, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
-	{ 1, 0x11, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
+	{ 1, 0x10, 4, 1, -1, P_RM | P_MEM | P_VECTOR },
+	{ 1, 0x16, 2, 1, -1, P_RM | P_MEM | P_VECTOR },
 	{ 1, 0x18, 1, 1, -1, P_RM },
 	{ 1, 0x1f, 1, 1, -1, P_RM },
 	{ 1, 0x28, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
 	{ 1, 0x29, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
 	{ 1, 0x2b, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
 	{ 1, 0x40, 16, 1, -1, P_RM },
-	{ 1, 0x6f, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
-	{ 1, 0x7f, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
+	{ 1, 0x6e, 2, 1, -1, P_RM | P_MEM | P_VECTOR },
+	{ 1, 0x7e, 2, 1, -1, P_RM | P_MEM | P_VECTOR },
 	{ 1, 0x90, 16, 1, -1, P_RM | P_BYTE },
 	{ 1, 0xa3, 1, 1, -1, P_RM | P_BITS | P_ONLYCF },
+	{ 1, 0xa4, 2, 8, -1, P_RM | P_IMM8 | P_SHIFT },
+	{ 1, 0xa5, 2, 8, -1, P_RM | P_SHIFT },
+	{ 1, 0xaf, 1, 1, -1, P_RM | P_MUL },
 	{ 1, 0xab, 3, 8, -1, P_RM | P_BITS | P_ONLYCF | P_LOCK },
 	{ 1, 0xb0, 1, 1, -1, P_RM | P_BYTE | P_LOCK },
 	{ 1, 0xb1, 1, 1, -1, P_RM | P_LOCK },
 	{ 1, 0xb6, 2, 1, -1, P_RM },
+	{ 1, 0xb8, 1, 1, -1, P_RM | P_F3 },
+	{ 1, 0xbc, 2, 1, -1, P_RM },
+	{ 1, 0xbc, 2, 1, -1, P_RM | P_F3 },
 	{ 1, 0xba, 1, 1, 4, P_RM | P_IMM8 | P_ONLYCF },
 	{ 1, 0xba, 1, 1, 5, P_RM | P_IMM8 | P_ONLYCF | P_LOCK },
 	{ 1, 0xba, 1, 1, 6, P_RM | P_IMM8 | P_ONLYCF | P_LOCK },
@@ -89,8 +110,13 @@ const struct pattern patterns[] = {
 	{ 1, 0xc1, 1, 1, -1, P_RM | P_LOCK },
 	{ 1, 0xc3, 1, 1, -1, P_RM | P_MEM | P_NO66 },
 	{ 1, 0xc7, 1, 1, 1, P_RM | P_MEM | P_LOCK | P_NOREXW | P_NO66 },
+	{ 1, 0xc7, 1, 1, 1, P_RM | P_MEM | P_LOCK | P_REXW | P_NO66 | P_ONLY64 },
+	{ 1, 0xd6, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
 	{ 1, 0xe7, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
+	{ 1, 0xf0, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
+	{ 2, 0x2a, 1, 1, -1, P_RM | P_MEM | P_VECTOR },
 	{ 2, 0xf0, 2, 1, -1, P_RM | P_MEM | P_MOVBE },
+	{ 2, 0xf9, 1, 1, -1, P_RM | P_MEM | P_NO66 | P_MOVDIRI },
 };
 
 const unsigned int nr_patterns = ARRAY_SIZE(patterns);
@@ -251,9 +277,9 @@ static void choose_modrm(struct builder *b)
 
 static void choose_rex(struct builder *b)
 {
-	if (b->w->mode != 64 || below(5) < 2)
+	if (b->w->mode != 64 || (below(5) < 2 && !(b->flags & P_REXW)))
 		return;
-	b->rex = 0x40 | below(16);
+	b->rex = 0x40 | below(16) | ((b->flags & P_REXW) ? 8 : 0);
 	if (b->flags & P_NOREXW)
 		b->rex &= ~8;
 }
@@ -272,36 +298,52 @@ static void choose_bytes(struct builder *b)
 		w->bytes = (w->mode == 32) != b->p66 ? 4 : 2;
 }
 
-/* 66 and F3 that make a vector move out of the opcode. */
-static void emit_vector_prefixes(struct builder *b, bool *p66, bool *f3)
+/* Which of none, 66, F3 and F2 makes a vector move of the opcode, as in VEX. */
+static u8 choose_selector(const struct builder *b)
 {
 	switch (b->w->opcode) {
-	case 0x6f: case 0x7f:
-		*f3 = below(2);
-		*p66 = !*f3;
-		break;
-	case 0xe7:
-		*p66 = true;
-		break;
+	case 0x10: case 0x11:
+		return below(4);
+	case 0x6f: case 0x7e: case 0x7f:
+		return 1 + below(2);
+	case 0x2a: case 0x6e: case 0xd6: case 0xe7:
+		return 1;
+	case 0xf0:
+		return 3;
 	default:
-		*p66 = below(2);
+		return below(2);
 	}
 }
 
-static void emit_vex(struct builder *b, bool p66, bool f3)
+/* The emulator has by VEX what moves whole registers. */
+static bool can_be_vex(const struct builder *b, u8 selector)
+{
+	switch (b->w->opcode) {
+	case 0x10: case 0x11:
+		return selector < 2;
+	case 0x12: case 0x13: case 0x16: case 0x17: case 0x6e: case 0x7e: case 0xd6:
+		return false;
+	default:
+		/* 32 bytes of VMOVNTDQA came later */
+		return b->w->pattern->map == 1 || __builtin_cpu_supports("avx2");
+	}
+}
+
+static void emit_vex(struct builder *b, u8 selector)
 {
 	struct world *w = b->w;
-	u8 last = 0x78 | (below(2) << 2) | (p66 ? 1 : f3 ? 2 : 0);
+	u8 last = 0x78 | (below(2) << 2) | selector;
 
 	w->has_vex = true;
 	b->rex = w->mode == 64 ? below(8) : 0;
-	if (!(b->rex & 3) && below(2)) {
+	if (!(b->rex & 3) && w->pattern->map == 1 && below(2)) {
 		emit(b, 0xc5, 1);
 		emit(b, ((b->rex & 4) ? 0 : 0x80) | last, 1);
 	} else {
 		emit(b, 0xc4, 1);
 		/* outside 64-bit mode the B bit is nothing */
-		emit(b, ((~b->rex & 7) << 5 | 1) ^ (w->mode != 64 && below(2) ? 0x20 : 0), 1);
+		emit(b, ((~b->rex & 7) << 5 | w->pattern->map) ^
+		     (w->mode != 64 && below(2) ? 0x20 : 0), 1);
 		emit(b, last | (below(2) << 7), 1);
 	}
 	emit(b, w->opcode, 1);
@@ -310,20 +352,23 @@ static void emit_vex(struct builder *b, bool p66, bool f3)
 static void emit_opcode(struct builder *b)
 {
 	struct world *w = b->w;
-	bool p66 = false, f3 = false;
+	static const u8 prefix[] = { 0, 0x66, 0xf3, 0xf2 };
+	u8 selector;
 
 	if (b->flags & P_VECTOR) {
-		emit_vector_prefixes(b, &p66, &f3);
-		if (w->avx && below(2)) {
-			emit_vex(b, p66, f3);
+		selector = choose_selector(b);
+		if (w->avx && can_be_vex(b, selector) && below(2)) {
+			emit_vex(b, selector);
 			return;
 		}
-		/* F3 wins over 66 */
-		if (p66 || (f3 && !below(4)))
+		/* F2 and F3 win over 66 */
+		if (selector > 1 && !below(4))
 			emit(b, 0x66, 1);
-		if (f3)
-			emit(b, 0xf3, 1);
+		if (selector)
+			emit(b, prefix[selector], 1);
 	}
+	if (b->flags & P_F3)
+		emit(b, 0xf3, 1);
 	if (b->rex)
 		emit(b, b->rex, 1);
 	if (w->pattern->map)
@@ -491,12 +536,37 @@ static u8 *operand(struct builder *b, unsigned int len)
 	return at < WINDOW_WRITABLE * PAGE - len ? b->w->memory + at : NULL;
 }
 
+/* A dividend that mostly fits, and now and then is just too large. */
+static void prepare_division(struct builder *b)
+{
+	struct world *w = b->w;
+	u64 high = (b->reg & 1) ? -(u64)below(2) : 0;
+
+	if (!below(4))
+		high += below(300);
+	if (w->bytes == 1)
+		set_low(&w->gpr[RAX], high << 8 | (w->gpr[RAX] & 0xff), 2);
+	else if ((has_mem(b) ? b->base != RDX && b->index != RDX : (b->rm | rex_b(b)) != RDX))
+		set_low(&w->gpr[RDX], high, w->bytes);
+}
+
+static void prepare_pair(struct builder *b, u8 *m)
+{
+	struct world *w = b->w;
+	unsigned int half = w->bytes == 8 ? 8 : 4;
+
+	if (below(2))
+		return;
+	memcpy(m, &w->gpr[RAX], half);
+	memcpy(m + half, &w->gpr[RDX], half);
+}
+
 /* What makes the interesting outcome likely. */
 static void prepare_operands(struct builder *b)
 {
 	struct world *w = b->w;
 	int rm = b->rm | rex_b(b), reg = b->reg | ((b->rex & 4) ? 8 : 0);
-	u8 *m = has_mem(b) ? operand(b, 8) : NULL;
+	u8 *m = has_mem(b) ? operand(b, 16) : NULL;
 	u64 v;
 
 	if (m && !below(2)) {
@@ -507,10 +577,13 @@ static void prepare_operands(struct builder *b)
 		set_low(&w->gpr[reg], (u64)below(2000) - 1000, w->bytes);
 	if (w->pattern->map == 1 && (w->opcode & 0xfe) == 0xb0 && m && below(2))
 		memcpy(m, &w->gpr[RAX], w->bytes);
-	if (w->pattern->map == 1 && w->opcode == 0xc7 && m && below(2)) {
-		memcpy(m, &w->gpr[RAX], 4);
-		memcpy(m + 4, &w->gpr[RDX], 4);
-	}
+	if (w->pattern->map == 1 && w->opcode == 0xc7 && m)
+		prepare_pair(b, m);
+	if (b->flags & P_DIV)
+		prepare_division(b);
+	if (b->flags & P_XLAT)
+		set_low(&w->gpr[RBX], b->wanted - segment_base(w, segment_of(b)) -
+			(u8)w->gpr[RAX], w->addr_bytes);
 	if (!(b->flags & P_BRANCH))
 		return;
 	if (m)
@@ -564,7 +637,8 @@ static void random_state(struct world *w)
 
 	for (i = 0; i < 16; i++)
 		w->gpr[i] = rnd_value();
-	w->rflags = (rnd() & 0xcd5) | X86_EFLAGS_IF | 2 | (below(2) ? X86_EFLAGS_ID : 0);
+	w->rflags = (rnd() & 0xcd5) | X86_EFLAGS_IF | 2 | (below(2) ? X86_EFLAGS_ID : 0) |
+		    (below(8) ? 0 : X86_EFLAGS_AC);
 	for (i = 0; i < 8 && (w->pattern->flags & P_VECTOR); i++) {
 		v = rnd();
 		memcpy(w->vector[below(16)] + 8 * below(4), &v, 8);
@@ -592,7 +666,7 @@ void make_case(struct world *w, const struct pattern *p)
 	struct builder b = { .w = w, .flags = p->flags, .base = -1, .index = -1 };
 	/* of two bad addresses, either may be reported: one is good */
 	bool odd = below(2);
-	u64 stack;
+	u64 stack, imm = rnd_value();
 
 	w->pattern = p;
 	w->opcode = p->opcode + below(p->count) * p->step;
@@ -616,7 +690,12 @@ void make_case(struct world *w, const struct pattern *p)
 		set_low(&w->gpr[RSP], stack - segment_base(w, EMU_SS), w->mode == 64 ? 8 : 4);
 	if (has_mem(&b))
 		aim(&b);
-	emit(&b, rnd_value(), b.imm_len);
+	/* of 16 bits, more of these leaves an undefined result */
+	if ((b.flags & P_SHIFT) && p->map == 1 && w->bytes == 2) {
+		w->gpr[RCX] &= ~16ull;
+		imm &= ~16ull;
+	}
+	emit(&b, imm, b.imm_len);
 	prepare_operands(&b);
 	if (b.flags & P_STRING)
 		prepare_string(&b);
@@ -631,17 +710,51 @@ void load_world(struct emu_ctx *ctx, const struct world *w, const struct emu_ops
 	memcpy(ctx->seg, w->seg, sizeof(ctx->seg));
 	ctx->rip = w->rip;
 	ctx->rflags = w->rflags;
-	ctx->cr0 = X86_CR0_PE | X86_CR0_PG;
+	ctx->cr0 = X86_CR0_PE | X86_CR0_PG | X86_CR0_AM;
+	ctx->cr4 = X86_CR4_OSFXSR | X86_CR4_OSXSAVE;
+	ctx->has_tzcnt = __builtin_cpu_supports("bmi");
+	ctx->has_lzcnt = __builtin_cpu_supports("lzcnt");
 	ctx->efer = EFER_LMA;
 	ctx->cpl = 3;
 	ctx->ops = ops;
 	ctx->opaque = opaque;
 }
 
-u64 undefined_flags(const struct world *w)
+/* Without a count nothing changes; with one, rotates have CF and a little more. */
+static u64 undefined_by_shift(const struct world *w)
 {
 	const struct pattern *p = w->pattern;
+	unsigned int ext = (w->modrm >> 3) & 7, count;
+	u64 flags = 0;
+
+	count = (p->flags & P_IMM8) ? w->code[w->code_len - 1] :
+		p->map == 0 && w->opcode < 0xd2 ? 1 : w->gpr[RCX];
+	count &= w->bytes == 8 ? 63 : 31;
+	if (!count)
+		return 0;
+	if (p->map == 1 || ext >= 4) {
+		flags |= X86_EFLAGS_AF;
+		if (count >= 8 * w->bytes)
+			flags |= X86_EFLAGS_CF;
+	}
+	return flags | (count == 1 ? 0 : X86_EFLAGS_OF);
+}
+
+u64 undefined_flags(const struct world *w)
+{
+	const u64 all = 0x8d5, pf_af_sf = X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_SF;
+	const struct pattern *p = w->pattern;
 	int op = -1;
+
+	if (p->flags & P_SHIFT)
+		return undefined_by_shift(w);
+	if (p->flags & P_MUL)
+		return pf_af_sf | X86_EFLAGS_ZF;
+	if (p->flags & P_DIV)
+		return all;
+	/* scans define ZF, and counts CF as well */
+	if (p->map == 1 && (w->opcode & 0xfe) == 0xbc)
+		return pf_af_sf | X86_EFLAGS_OF | ((p->flags & P_F3) ? 0 : X86_EFLAGS_CF);
 
 	if (p->flags & P_ONLYCF)
 		return X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_SF | X86_EFLAGS_OF;

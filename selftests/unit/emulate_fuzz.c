@@ -161,7 +161,7 @@ static enum emu_status op_write(struct emu_ctx *c, u64 linear, const void *buf,
 static enum emu_status op_cmpxchg(struct emu_ctx *c, u64 linear, const void *old,
 				  const void *new, unsigned int len, bool *swapped)
 {
-	enum emu_status st = outcome(len, 8);
+	enum emu_status st = outcome(len, 16);
 
 	sink = sum_of(old, len) + sum_of(new, len);
 	*swapped = take() & 1;
@@ -258,8 +258,13 @@ static void take_state(void)
 	ctx.seg[EMU_CS].ar = 0x9b | ((mode & 3) == 3 ? BIT(13) : (mode & 4) ? BIT(14) : 0) |
 			     (ctx.seg[EMU_CS].ar & 4);
 	ctx.cpl = (mode & 8) ? 3 : 0;
+	ctx.cr0 |= (mode & 0x20) ? X86_CR0_AM : 0;
+	ctx.cr4 = (mode & 0x40) ? 0 : X86_CR4_OSFXSR | X86_CR4_OSXSAVE;
+	ctx.has_tzcnt = mode & 0x10;
+	ctx.has_lzcnt = mode & 0x10;
 	ctx.rflags = 2 | (flags & 0xd5) | ((flags & 2) ? X86_EFLAGS_DF : 0) |
 		     ((flags & 8) ? X86_EFLAGS_OF : 0) |
+		     ((flags & 0x20) && (mode & 0x20) ? X86_EFLAGS_AC : 0) |
 		     ((flags & 0x20) && (mode & 3) == 1 ? X86_EFLAGS_VM : 0);
 	ctx.rip = (segs & 8) ? take64() : 0x1ff8ull + (segs >> 4);
 	if (!ctx.efer)

@@ -155,6 +155,9 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 {
 	greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
 
+	/* alignment checks are for the instruction alone */
+	asm volatile("pushfq\n	andl $~0x40000, (%%rsp)\n	popfq" : : : "memory", "cc");
+
 	if (!running) {
 		signal(sig, SIG_DFL);
 		return;
@@ -228,6 +231,22 @@ static bool cpu_has_movbe(void)
 	u32 a, b, c, d;
 
 	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_MOVBE);
+}
+
+bool cpu_has_movdiri(void)
+{
+	u32 a, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & bit_MOVDIRI);
+}
+
+/* Can it be compared here? */
+static bool cpu_has(const struct world *w)
+{
+	u32 flags = w->pattern->flags;
+
+	return !((flags & P_ONLY64) && w->mode != 64) && !((flags & P_MOVBE) && !w->movbe) &&
+	       !((flags & P_MOVDIRI) && !w->movdiri);
 }
 
 /* Segments. */
@@ -408,7 +427,7 @@ static bool same_fault(const struct emu_ctx *ctx)
 
 	if (f->vector != caught.vector)
 		return false;
-	if (f->vector == X86_TRAP_UD)
+	if (f->vector == X86_TRAP_UD || f->vector == X86_TRAP_DE)
 		return !f->has_error;
 	if (!f->has_error)
 		return false;
@@ -426,10 +445,13 @@ static bool has_two_reasons(const struct world *w, const struct emu_ctx *ctx)
 {
 	const struct pattern *p = w->pattern;
 
-	if (p->flags & P_VECTOR)
+	if (p->flags & (P_VECTOR | P_REXW))
 		return ctx->fault.vector == X86_TRAP_SS && caught.vector == X86_TRAP_GP;
 	if ((p->flags & P_STACK) && (p->flags & P_RM))
 		return true;
+	/* some look at the address without the bit's offset as well */
+	if (p->flags & P_BITS)
+		return ctx->fault.vector == X86_TRAP_AC && caught.vector == X86_TRAP_GP;
 	return (p->flags & P_STRING) && w->opcode < 0xa8;
 }
 
@@ -531,8 +553,7 @@ static void one_case(struct world *w)
 	if (below(4) == 0)
 		w->rip = NATIVE_CODE + PAGE - below(16) - w->seg[EMU_CS].base;
 	make_case(w, &patterns[below(nr_patterns)]);
-	if (((w->pattern->flags & P_ONLY64) && w->mode != 64) ||
-	    ((w->pattern->flags & P_MOVBE) && !w->movbe))
+	if (!cpu_has(w))
 		return;
 	place_code(w);
 	memcpy(window, w->memory, WINDOW_WRITABLE * PAGE);
@@ -571,6 +592,7 @@ void native_compare(unsigned int mode, unsigned int cases)
 	w.window = NATIVE_WINDOW;
 	w.avx = __builtin_cpu_supports("avx");
 	w.movbe = cpu_has_movbe();
+	w.movdiri = cpu_has_movdiri();
 	mprotect(window, WINDOW_PRESENT * PAGE, PROT_READ | PROT_WRITE);
 	for (i = 0; i < sizeof(w.memory); i++)
 		w.memory[i] = rnd();

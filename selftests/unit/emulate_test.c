@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * emulate_test.c - the unit tests of the instruction emulator, kmod/cpu/emulate.c,
+ * emulate_test.c - the unit tests of the instruction emulator, kmod/cpu/emulate*.c,
  * in user space. Tests whose names begin with classNN are those of the classes of
  * bugs in Documentation. Random ones take their seed from -s, and print it; -n
  * multiplies their number.
@@ -193,6 +193,7 @@ static void begin(enum mode mode)
 	m.ctx.seg[EMU_CS].ar = code_ar[mode];
 	m.ctx.cr0 = mode == REAL ? 0 : X86_CR0_PE;
 	m.ctx.efer = mode == LONG64 ? EFER_LMA : 0;
+	m.ctx.cr4 = X86_CR4_OSFXSR | X86_CR4_OSXSAVE;
 	m.ctx.rflags = 2 | (mode == V86 ? X86_EFLAGS_VM : 0);
 	m.ctx.cpl = mode == V86 ? 3 : 0;
 	m.ctx.rip = CODE_AT;
@@ -412,7 +413,7 @@ static bool no_opcode(u8 b)
 /* VEX has the vector moves of the second map, and nothing else of it. */
 static void class02_vex_opcodes(void)
 {
-	static const u8 ours[] = { 0x10, 0x11, 0x28, 0x29, 0x2b, 0x6f, 0x7f, 0xe7 };
+	static const u8 ours[] = { 0x10, 0x11, 0x28, 0x29, 0x2b, 0x6f, 0x7f, 0xe7, 0xf0 };
 	unsigned int opcode, pp, form;
 	enum emu_status st;
 
@@ -435,7 +436,7 @@ static void class02_vex_opcodes(void)
 /* Is there any prefix with which these bytes are an instruction of ours? */
 static bool any_form(unsigned int map, u8 opcode, u8 modrm)
 {
-	static const u8 prefixes[] = { 0, 0x66, 0xf3 };
+	static const u8 prefixes[] = { 0, 0x66, 0xf3, 0xf2 };
 	unsigned int i;
 	enum emu_status st;
 
@@ -486,6 +487,9 @@ static void class02_every_row_is_compared(void)
 					FAIL("%02x /%u was never compared", opcode, ext);
 			}
 			rows += ours;
+			/* MOVDIRI, which few CPUs have */
+			if (map == 2 && opcode == 0xf9 && !cpu_has_movdiri())
+				continue;
 			if (map == 0 && opcode >= 0x6c && opcode <= 0x6f)
 				continue;	/* ports: have their own tests */
 			if (ours && !seen)
@@ -495,7 +499,7 @@ static void class02_every_row_is_compared(void)
 		}
 	}
 	printf("# %u opcodes\n", rows);
-	CHECK(rows >= 145);
+	CHECK(rows >= 174);
 }
 
 /* Class 4: addresses that are not canonical. */
@@ -1066,7 +1070,7 @@ static void lock_lost(void)
 	static const u8 code[][5] = {
 		{ 0xf0, 0x01, 0x0b }, { 0xf0, 0x0f, 0xc1, 0x0b }, { 0xf0, 0x0f, 0xb1, 0x0b },
 		{ 0x87, 0x0b }, { 0xf0, 0x0f, 0xab, 0x0b }, { 0xf0, 0x0f, 0xc7, 0x0b },
-		{ 0xf0, 0xff, 0x03 }, { 0xf0, 0xf7, 0x1b },
+		{ 0xf0, 0xff, 0x03 }, { 0xf0, 0xf7, 0x1b }, { 0xf0, 0x48, 0x0f, 0xc7, 0x0b },
 	};
 	unsigned int i;
 
@@ -1358,6 +1362,227 @@ static void by_the_book(void)
 	EXPECT_OK(0xc4, 0xc1, 0x78, 0x28, 0x03);
 }
 
+/* For CPL 3 with CR0.AM and EFLAGS.AC, and only for what memory the CPU reads. */
+static void alignment_check(void)
+{
+	static const struct {
+		u8 code[5];
+		u32 offset;
+		int vector;
+	} t[] = {
+		{ { 0x8b, 0x03 }, 2, X86_TRAP_AC }, { { 0x8b, 0x03 }, 4, -1 },
+		{ { 0x48, 0x8b, 0x03 }, 4, X86_TRAP_AC }, { { 0x8a, 0x03 }, 1, -1 },
+		{ { 0x0f, 0xb6, 0x03 }, 1, -1 }, { { 0x0f, 0xb7, 0x03 }, 1, X86_TRAP_AC },
+		{ { 0x01, 0x03 }, 1, X86_TRAP_AC }, { { 0xff, 0x33 }, 4, X86_TRAP_AC },
+		{ { 0xab }, 2, X86_TRAP_AC }, { { 0xf3, 0xaa }, 1, -1 },
+		{ { 0x0f, 0x10, 0x03 }, 8, X86_TRAP_AC }, { { 0x0f, 0x28, 0x03 }, 8, X86_TRAP_GP },
+		{ { 0xf3, 0x0f, 0x10, 0x03 }, 4, -1 },
+		{ { 0xf2, 0x0f, 0x10, 0x03 }, 4, X86_TRAP_AC },
+		{ { 0xc5, 0xfc, 0x10, 0x03 }, 16, -1 }, { { 0x0f, 0xc7, 0x0b }, 4, X86_TRAP_AC },
+		{ { 0x48, 0x0f, 0xc7, 0x0b }, 8, X86_TRAP_GP }, { { 0x67, 0x6d }, 2, X86_TRAP_AC },
+		{ { 0xf3, 0x6c }, 1, -1 },
+	};
+	unsigned int i, off;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		/* off: 0 all of them are on, 1 to 3 one is not */
+		for (off = 0; off < 4; off++) {
+			begin(LONG64);
+			m.ctx.gpr[RBX] = 0x5000 + t[i].offset;
+			m.ctx.gpr[RDI] = 0x5000 + t[i].offset;
+			m.ctx.gpr[RDX] = 0x3f8;
+			m.ctx.gpr[RCX] = 3;
+			m.ctx.cpl = off == 1 ? 2 : 3;
+			m.ctx.cr0 |= off == 2 ? 0 : X86_CR0_AM;
+			m.ctx.rflags |= off == 3 ? 0 : X86_EFLAGS_AC;
+			put(t[i].code, 5);
+			if (t[i].vector < 0 || (off && t[i].vector == X86_TRAP_AC))
+				CHECK_EQ(run(), EMU_OK);
+			else
+				expect_fault(run(), t[i].vector, 0);
+			CHECK(!off || t[i].vector != X86_TRAP_GP || !m.reads);
+		}
+	}
+}
+
+static void divide_errors(void)
+{
+	static const struct {
+		u8 code[3];
+		u64 rax, rdx, by;
+		bool good;
+		u64 quotient, remainder;
+	} t[] = {
+		{ { 0x48, 0xf7, 0x33 }, 7, 0, 0, false },
+		{ { 0x48, 0xf7, 0x33 }, 7, 0, 2, true, 3, 1 },
+		{ { 0x48, 0xf7, 0x33 }, 0, 2, 2, false },
+		{ { 0x48, 0xf7, 0x33 }, ~0ull, 1, 2, true, ~0ull, 1 },
+		{ { 0x48, 0xf7, 0x33 }, 5, ~1ull, ~0ull, true, ~0ull, 4 },
+		{ { 0x48, 0xf7, 0x3b }, 1ull << 63, ~0ull, ~0ull, false },
+		{ { 0x48, 0xf7, 0x3b }, 1ull << 63, ~0ull, 1, true, 1ull << 63, 0 },
+		{ { 0x48, 0xf7, 0x3b }, 0, 1ull << 63, 1ull << 63, false },
+		{ { 0x48, 0xf7, 0x3b }, -7ull, ~0ull, 2, true, -3ull, -1ull },
+		{ { 0x48, 0xf7, 0x3b }, 7, 0, -2ull, true, -3ull, 1 },
+		{ { 0xf7, 0x3b }, 0x80000000, 0xffffffff, 0xffffffff, false },
+		{ { 0xf7, 0x3b }, 0, 0x80000000, 0x80000000, false },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		begin(LONG64);
+		m.ctx.gpr[RAX] = t[i].rax;
+		m.ctx.gpr[RDX] = t[i].rdx;
+		m.ctx.gpr[RBX] = 0x5000;
+		store(0x5000, t[i].by, 8);
+		put(t[i].code, 3);
+		if (!t[i].good) {
+			expect_fault(run(), X86_TRAP_DE, -1);
+			CHECK_EQ(m.ctx.gpr[RAX], t[i].rax);
+			CHECK_EQ(m.ctx.gpr_dirty, 0);
+			continue;
+		}
+		CHECK_EQ(run(), EMU_OK);
+		CHECK_EQ(m.ctx.gpr[RAX], t[i].quotient);
+		CHECK_EQ(m.ctx.gpr[RDX], t[i].remainder);
+	}
+	/* AX into AL and AH */
+	begin(LONG64);
+	m.ctx.gpr[RAX] = 0x0200;
+	m.ctx.gpr[RBX] = 2;
+	expect_fault(RUN(0xf6, 0xf3), X86_TRAP_DE, -1);
+	/* a divisor that cannot be read comes first */
+	begin(LONG64);
+	m.page[5] = ABSENT;
+	m.ctx.gpr[RBX] = 0x5000;
+	expect_fault(RUN(0xf7, 0x33), X86_TRAP_PF, 0);
+}
+
+/* Which of none, 66, F3 and F2 make a move of ours, by bits 0 to 3. */
+static void class02_vector_prefixes(void)
+{
+	static const struct {
+		u8 opcode, prefixes, vex;
+	} t[] = {
+		{ 0x10, 15, 3 }, { 0x11, 15, 3 }, { 0x12, 3, 0 }, { 0x13, 3, 0 },
+		{ 0x16, 3, 0 }, { 0x17, 3, 0 }, { 0x28, 3, 3 }, { 0x29, 3, 3 },
+		{ 0x2a, 0, 0 }, { 0x2b, 3, 3 }, { 0x6e, 2, 0 }, { 0x6f, 6, 6 },
+		{ 0x7e, 6, 0 }, { 0x7f, 6, 6 }, { 0xd6, 2, 0 }, { 0xe7, 2, 2 },
+		{ 0xf0, 8, 8 },
+	};
+	static const u8 prefix[] = { 0x3e, 0x66, 0xf3, 0xf2 };
+	unsigned int i, p;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		for (p = 0; p < 4; p++) {
+			begin(LONG64);
+			CHECK_EQ(RUN(prefix[p], 0x0f, t[i].opcode, 0x03),
+				 (t[i].prefixes >> p) & 1 ? EMU_OK : EMU_UNHANDLED);
+			begin(LONG64);
+			CHECK_EQ(RUN(0xc5, 0xf8 | p, t[i].opcode, 0x03),
+				 (t[i].vex >> p) & 1 ? EMU_OK : EMU_UNHANDLED);
+			/* between registers there is nothing to emulate */
+			begin(LONG64);
+			CHECK_EQ(RUN(prefix[p], 0x0f, t[i].opcode, 0xc3), EMU_UNHANDLED);
+			/* MOVNTDQA alone has three bytes of opcode */
+			begin(LONG64);
+			CHECK_EQ(RUN(prefix[p], 0x0f, 0x38, t[i].opcode, 0x03),
+				 t[i].opcode == 0x2a && p == 1 ? EMU_OK :
+				 (t[i].opcode == 0xf0 && p < 2) ? EMU_OK : EMU_UNHANDLED);
+		}
+	}
+}
+
+static void vectors_not_enabled(void)
+{
+	begin(LONG64);
+	m.ctx.cr4 = X86_CR4_OSXSAVE;
+	EXPECT_UD(0x0f, 0x28, 0x03);
+	begin(LONG64);
+	m.ctx.cr0 |= X86_CR0_EM;
+	EXPECT_UD(0x0f, 0x28, 0x03);
+	begin(LONG64);
+	m.ctx.cr4 = X86_CR4_OSFXSR;
+	EXPECT_UD(0xc5, 0xf8, 0x28, 0x03);
+	begin(LONG64);
+	m.ctx.cr0 |= X86_CR0_TS;
+	expect_fault(RUN(0x0f, 0x28, 0x03), X86_TRAP_NM, -1);
+	begin(LONG64);
+	m.ctx.cr0 |= X86_CR0_TS;
+	expect_fault(RUN(0xc5, 0xf8, 0x28, 0x03), X86_TRAP_NM, -1);
+	CHECK_EQ(m.reads + m.writes, 0);
+	/* before the address is looked at */
+	begin(LONG64);
+	m.ctx.cr0 |= X86_CR0_TS;
+	m.ctx.gpr[RBX] = 0x0000800000000000;
+	expect_fault(RUN(0x0f, 0x10, 0x03), X86_TRAP_NM, -1);
+}
+
+/* Parts of a register: what a load clears, and what it keeps. */
+static void vector_parts(void)
+{
+	static const struct {
+		u8 code[5];
+		u64 low, high;
+	} t[] = {
+		{ { 0xf3, 0x0f, 0x10, 0x03 }, 0x55667788, 0 },
+		{ { 0xf2, 0x0f, 0x10, 0x03 }, 0x1122334455667788, 0 },
+		{ { 0x66, 0x0f, 0x6e, 0x03 }, 0x55667788, 0 },
+		{ { 0x66, 0x48, 0x0f, 0x6e, 0x03 }, 0x1122334455667788, 0 },
+		{ { 0xf3, 0x0f, 0x7e, 0x03 }, 0x1122334455667788, 0 },
+		{ { 0x0f, 0x12, 0x03 }, 0x1122334455667788, ~0ull },
+		{ { 0x0f, 0x16, 0x03 }, ~0ull, 0x1122334455667788 },
+	};
+	unsigned int i;
+	u64 v[4];
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		begin(LONG64);
+		memset(m.vector, 0xff, sizeof(m.vector));
+		m.ctx.gpr[RBX] = 0x5000;
+		store(0x5000, 0x1122334455667788, 8);
+		put(t[i].code, 5);
+		CHECK_EQ(run(), EMU_OK);
+		memcpy(v, m.vector[0], sizeof(v));
+		CHECK_EQ(v[0], t[i].low);
+		CHECK_EQ(v[1], t[i].high);
+		CHECK_EQ(v[2], ~0ull);	/* of no account to the old encoding */
+	}
+}
+
+/* What this machine's CPU need not have. */
+static void other_cpus(void)
+{
+	unsigned int with;
+
+	for (with = 0; with < 2; with++) {
+		begin(LONG64);
+		m.ctx.has_tzcnt = with;
+		m.ctx.has_lzcnt = with;
+		m.ctx.gpr[RBX] = 0x5000;
+		store(0x5000, 0x80, 4);
+		EXPECT_OK(0xf3, 0x0f, 0xbd, 0x03);	/* LZCNT, or BSR */
+		CHECK_EQ(m.ctx.gpr[RAX], with ? 24 : 7);
+		begin(LONG64);
+		m.ctx.has_tzcnt = with;
+		m.ctx.has_lzcnt = with;
+		m.ctx.gpr[RAX] = 0x77;
+		m.ctx.gpr[RBX] = 0x5000;
+		EXPECT_OK(0xf3, 0x0f, 0xbc, 0x03);	/* TZCNT, or BSF that finds none */
+		CHECK_EQ(m.ctx.gpr[RAX], with ? 32 : 0x77);
+	}
+	begin(LONG64);
+	m.ctx.gpr[RAX] = 0x1122334455667788;
+	m.ctx.gpr[RBX] = 0x5000;
+	EXPECT_OK(0x48, 0x0f, 0x38, 0xf9, 0x03);	/* MOVDIRI */
+	CHECK_EQ(load(0x5000, 8), 0x1122334455667788);
+	begin(LONG64);
+	CHECK_EQ(RUN(0x66, 0x0f, 0x38, 0xf9, 0x03), EMU_UNHANDLED);
+	begin(LONG64);
+	CHECK_EQ(RUN(0xf2, 0x0f, 0x38, 0xf1, 0x03), EMU_UNHANDLED);	/* CRC32 */
+	begin(LONG64);
+	CHECK_EQ(RUN(0x0f, 0xb8, 0x03), EMU_UNHANDLED);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -1371,6 +1596,7 @@ static const struct {
 	TEST(class01_native_16),
 	TEST(class02_not_decoded),
 	TEST(class02_vex_opcodes),
+	TEST(class02_vector_prefixes),
 	TEST(class02_every_row_is_compared),
 	TEST(class04_branch_targets),
 	TEST(class04_branch_width),
@@ -1394,6 +1620,11 @@ static const struct {
 	TEST(register_aliases),
 	TEST(stack_pointer),
 	TEST(by_the_book),
+	TEST(alignment_check),
+	TEST(divide_errors),
+	TEST(vectors_not_enabled),
+	TEST(vector_parts),
+	TEST(other_cpus),
 };
 
 int main(int argc, char **argv)

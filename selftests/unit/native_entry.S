@@ -90,7 +90,9 @@ native_exit:
 	mov	NATIVE_STATE + NS_HOST_RSP, %rsp
 	pushfq
 	popq	NATIVE_STATE + NS_RFLAGS
-	cld
+	/* neither DF nor AC for what follows */
+	pushq	$2
+	popfq
 	cmpl	$0, NATIVE_STATE + NS_AVX
 	je	1f
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15

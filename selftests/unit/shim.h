@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * shim.h - what kmod/cpu/emulate.c takes from the kernel, for user space: the
+ * shim.h - what kmod/cpu/emulate_priv.h takes from the kernel, for user space: the
  * short type names and a few bits of the architecture (SDM vol. 3A 2.3 to 2.5,
  * 6.3.1; vol. 4, IA32_EFER).
  */
@@ -22,6 +22,7 @@ typedef __s32 s32;
 typedef __s64 s64;
 
 #define BIT(n)		(1ul << (n))
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define X86_EFLAGS_CF	BIT(0)
 #define X86_EFLAGS_PF	BIT(2)
@@ -34,15 +35,24 @@ typedef __s64 s64;
 #define X86_EFLAGS_OF	BIT(11)
 #define X86_EFLAGS_RF	BIT(16)
 #define X86_EFLAGS_VM	BIT(17)
+#define X86_EFLAGS_AC	BIT(18)
 #define X86_EFLAGS_ID	BIT(21)
 
 #define X86_CR0_PE	BIT(0)
+#define X86_CR0_EM	BIT(2)
+#define X86_CR0_TS	BIT(3)
+#define X86_CR0_AM	BIT(18)
 #define X86_CR0_PG	BIT(31)
+#define X86_CR4_OSFXSR	BIT(9)
+#define X86_CR4_OSXSAVE	BIT(18)
 
+#define X86_TRAP_DE	0
 #define X86_TRAP_UD	6
+#define X86_TRAP_NM	7
 #define X86_TRAP_SS	12
 #define X86_TRAP_GP	13
 #define X86_TRAP_PF	14
+#define X86_TRAP_AC	17
 
 #define EFER_LMA	BIT(10)
 

@@ -10,7 +10,6 @@
 
 #include "../../kmod/cpu/emulate.h"
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define PAGE		4096u
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
@@ -64,6 +63,13 @@ struct pattern {
 #define P_OPREG		BIT(17)
 #define P_NOAF		BIT(18)	/* leaves AF undefined */
 #define P_ONLYCF	BIT(19)	/* leaves all but CF and ZF undefined */
+#define P_F3		BIT(20)	/* F3 is part of the opcode */
+#define P_REXW		BIT(21)	/* and so is REX.W */
+#define P_SHIFT		BIT(22)
+#define P_MUL		BIT(23)
+#define P_DIV		BIT(24)
+#define P_XLAT		BIT(25)
+#define P_MOVDIRI	BIT(26)
 
 extern const struct pattern patterns[];
 extern const unsigned int nr_patterns;
@@ -82,7 +88,7 @@ struct world {
 	u64 rip;			/* of the instruction */
 	u64 target;			/* RIP to which branches go */
 	u64 window;			/* linear */
-	bool avx, movbe;
+	bool avx, movbe, movdiri;
 	u8 memory[WINDOW_PRESENT * PAGE];
 	u8 vector[16][32];
 	u64 gpr[16], rflags;
@@ -110,5 +116,6 @@ void native_compare(unsigned int mode, unsigned int cases);
 extern unsigned long native_cases, native_faults, native_skipped, native_either;
 /* by map, opcode and reg field: compared with the CPU at least once */
 extern bool native_seen[3][256][8];
+bool cpu_has_movdiri(void);
 
 #endif

@@ -32,7 +32,7 @@ FLOORS = (
 # Headers from outside kmod/ that a file may include in quotes, and why.
 OUTSIDE = {
     # The emulator also builds in user space, with this in place of <linux/...>.
-    "cpu/emulate.c": ("shim.h",),
+    "cpu/emulate_priv.h": ("shim.h",),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
