@@ -261,7 +261,6 @@ FORM(other, ALL, "cmovbl (%rdi), %eax");
 FORM(other, ALL, "cmovnsq (%rdi), %rbx");
 FORM(other, ALL, "movbe (%rdi), %eax");
 FORM(other, ALL, "movbe %rbx, (%rdi)");
-FORM(other, ALL, "movbe (%rdi), %dx");
 FORM(other, ALL, "movnti %eax, (%rdi)");
 FORM(other, ALL, "movnti %rbx, (%rdi)");
 FORM(other, ALL, "mov %rdi, %rbx; xlatb; xor %ebx, %ebx");
@@ -269,8 +268,10 @@ FORM(other, ALL, "prefetcht0 (%rdi); movl (%rdi), %eax");
 
 /*
  * What the emulator of KVM 6.1 lacks or takes for another instruction: POPCNT is
- * not in its tables, LZCNT and TZCNT are BSR and BSF to it, vectors are moved whole.
+ * not in its tables, LZCNT and TZCNT are BSR and BSF to it, MOVBE has no
+ * 16-bit form, vectors are moved whole.
  */
+FORM(lodge, ALL, "movbe (%rdi), %dx");
 FORM(lodge, ALL, "popcntl (%rdi), %eax");
 FORM(lodge, ALL, "popcntq (%rdi), %rbx");
 FORM(lodge, COUNT, "lzcntl (%rdi), %eax");
