@@ -29,6 +29,7 @@
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
+#include <linux/xarray.h>
 #include <asm/page.h>
 #include <asm/fpu/types.h>
 #include <asm/vmx.h>
@@ -248,6 +249,8 @@ struct lodge_vm {
 	struct mutex slots_lock;	/* one change of slots at a time */
 	struct srcu_struct srcu;
 	struct lodge_slots __rcu *slots;	/* (S) mem/slots.c */
+	struct xarray slot_ids;		/* slots_lock; first page of each slot by its id */
+	int nr_logging;			/* slots_lock; slots that log dirty pages */
 
 	struct lodge_vcpu *vcpus[LODGE_MAX_VCPUS];	/* written (L), read (A): publish */
 	int nr_vcpus;			/* (L), read with acquire */
@@ -260,7 +263,7 @@ struct lodge_vm {
 	struct mmu_notifier mn;
 	unsigned long inval_seq;	/* (E), read before a fault; mem/notifier.c */
 	int inval_active;		/* (E) */
-	bool logging;			/* slots_lock; a slot logs dirty pages */
+	bool logging;			/* slots_lock; the CPUs are to log written pages */
 	u32 ring_entries;		/* fixed by the first vCPU; 0: bitmaps */
 	bool manual_protect;		/* (L) GET_DIRTY_LOG clears nothing */
 	bool initially_set;		/* (L) a new log has all pages marked */

@@ -27,7 +27,7 @@
 
 static struct lodge_slots *alloc_slots(int count)
 {
-	struct lodge_slots *s = kvzalloc(struct_size(s, slot, count), GFP_KERNEL_ACCOUNT);
+	struct lodge_slots *s = kvmalloc(struct_size(s, slot, count), GFP_KERNEL_ACCOUNT);
 
 	if (s)
 		s->count = count;
@@ -47,6 +47,7 @@ int slots_init(struct lodge_vm *vm)
 		return err;
 	}
 	rcu_assign_pointer(vm->slots, s);
+	xa_init_flags(&vm->slot_ids, XA_FLAGS_ACCOUNT);
 	return 0;
 }
 
@@ -58,6 +59,7 @@ void slots_destroy(struct lodge_vm *vm)
 	for (i = 0; i < s->count; i++)
 		kvfree(s->slot[i].dirty);
 	kvfree(s);
+	xa_destroy(&vm->slot_ids);
 	cleanup_srcu_struct(&vm->srcu);
 }
 
@@ -93,19 +95,17 @@ static struct lodge_slots *current_slots(struct lodge_vm *vm)
 	return rcu_dereference_protected(vm->slots, lockdep_is_held(&vm->slots_lock));
 }
 
-static const struct lodge_slot *find_id(const struct lodge_slots *s, u32 id)
+static const struct lodge_slot *find_id(struct lodge_vm *vm, u32 id)
 {
-	int i;
+	const struct lodge_slots *s = current_slots(vm);
+	void *base = xa_load(&vm->slot_ids, id);
 
-	for (i = 0; i < s->count; i++)
-		if (s->slot[i].id == id)
-			return &s->slot[i];
-	return NULL;
+	return base ? &s->slot[lower_bound(s, xa_to_value(base))] : NULL;
 }
 
 const struct lodge_slot *slots_find_id(struct lodge_vm *vm, u32 id)
 {
-	return find_id(current_slots(vm), id);
+	return find_id(vm, id);
 }
 
 static bool overlaps(const struct lodge_slots *s, const struct lodge_slot *new)
@@ -123,22 +123,22 @@ static struct lodge_slots *rebuild(const struct lodge_slots *s,
 				   const struct lodge_slot *old,
 				   const struct lodge_slot *new)
 {
-	struct lodge_slots *t = alloc_slots(s->count - !!old + !!new);
-	int i, n = 0;
+	int head = old ? old - s->slot : s->count;
+	int tail = s->count - head - !!old, at;
+	struct lodge_slots *t = alloc_slots(head + tail + !!new);
 
 	if (!t)
 		return NULL;
-	for (i = 0; i < s->count; i++) {
-		if (&s->slot[i] == old)
-			continue;
-		if (new && new->base < s->slot[i].base) {
-			t->slot[n++] = *new;
-			new = NULL;
-		}
-		t->slot[n++] = s->slot[i];
-	}
-	if (new)
-		t->slot[n++] = *new;
+	memcpy(t->slot, s->slot, head * sizeof(*t->slot));
+	memcpy(t->slot + head, s->slot + s->count - tail, tail * sizeof(*t->slot));
+	if (!new)
+		return t;
+	/* the last place is free yet */
+	t->count--;
+	at = lower_bound(t, new->base);
+	memmove(t->slot + at + 1, t->slot + at, (t->count - at) * sizeof(*t->slot));
+	t->slot[at] = *new;
+	t->count++;
 	return t;
 }
 
@@ -191,8 +191,10 @@ static int insert_slot(struct lodge_vm *vm, const struct lodge_slot *new)
 {
 	struct lodge_slots *t = rebuild(current_slots(vm), NULL, new);
 
-	if (!t)
+	if (!t || xa_reserve(&vm->slot_ids, new->id, GFP_KERNEL_ACCOUNT)) {
+		kvfree(t);
 		return -ENOMEM;
+	}
 	publish(vm, t);
 	return 0;
 }
@@ -229,21 +231,26 @@ static int apply(struct lodge_vm *vm, const struct lodge_slot *old,
 	return old->flags == new->flags ? 0 : change_flags(vm, old, new);
 }
 
-static bool any_logging(struct lodge_vm *vm)
+/* The place of an id is reserved before, so that this cannot fail. */
+static void note_id(struct lodge_vm *vm, const struct lodge_slot *new)
 {
-	const struct lodge_slots *s = current_slots(vm);
-	int i;
+	if (new->npages)
+		xa_store(&vm->slot_ids, new->id, xa_mk_value(new->base), GFP_KERNEL_ACCOUNT);
+	else
+		xa_erase(&vm->slot_ids, new->id);
+}
 
-	for (i = 0; i < s->count; i++)
-		if (s->slot[i].flags & KVM_MEM_LOG_DIRTY_PAGES)
-			return true;
-	return false;
+static bool logs(u32 flags)
+{
+	return flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
 static int change_slot(struct lodge_vm *vm, struct lodge_slot *new)
 {
-	const struct lodge_slot *old = find_id(current_slots(vm), new->id);
+	const struct lodge_slot *old = find_id(vm, new->id);
 	unsigned long *old_dirty = old ? old->dirty : NULL;
+	bool logged = old && logs(old->flags);
+	bool logging = new->npages && logs(new->flags);
 	int err;
 
 	if (!old && !new->npages)
@@ -253,16 +260,20 @@ static int change_slot(struct lodge_vm *vm, struct lodge_slot *new)
 		return -EINVAL;
 	if (new->npages && overlaps(current_slots(vm), new))
 		return -EEXIST;
-	if (old && (old->flags & new->flags & KVM_MEM_LOG_DIRTY_PAGES) && new->npages)
+	if (logged && logging)
 		new->dirty = old_dirty;
-	else if (new->npages && dirty_alloc_bitmap(vm, new))
+	else if (logging && dirty_alloc_bitmap(vm, new))
 		return -ENOMEM;
 	/* before anything is protected: a write must find the CPU's log on */
-	if (new->npages && (new->flags & KVM_MEM_LOG_DIRTY_PAGES))
+	if (logging)
 		dirty_update_logging(vm, true);
 	/* from here on old is gone, unless this fails */
 	err = apply(vm, old, new);
-	dirty_update_logging(vm, any_logging(vm));
+	if (!err) {
+		note_id(vm, new);
+		vm->nr_logging += logging - logged;
+	}
+	dirty_update_logging(vm, vm->nr_logging);
 	if (new->dirty != old_dirty)
 		kvfree(err ? new->dirty : old_dirty);
 	return err;

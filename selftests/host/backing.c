@@ -74,7 +74,7 @@ static void *map_kind(const struct kind *k, int *fd)
 }
 
 /* Runs @check for each kind of memory that there is. */
-static void for_each_kind(void (*check)(const struct kind *k, u64 *mem, int fd))
+static void with_each_kind(void (*check)(const struct kind *k, u64 *mem, int fd))
 {
 	write_text("/proc/sys/vm/nr_hugepages", "4");
 	for (u64 i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -126,7 +126,7 @@ static void check_both_ways(const struct kind *k, u64 *mem, int fd)
 
 SUBTEST(both_see_what_the_other_wrote)
 {
-	for_each_kind(check_both_ways);
+	with_each_kind(check_both_ways);
 }
 
 static void check_execute(const struct kind *k, u64 *mem, int fd)
@@ -161,7 +161,7 @@ static void check_execute(const struct kind *k, u64 *mem, int fd)
 
 SUBTEST(code_in_every_kind)
 {
-	for_each_kind(check_execute);
+	with_each_kind(check_execute);
 }
 
 SUBTEST(hugetlb_of_1_gib)
@@ -211,7 +211,7 @@ static void check_rights(const struct kind *k, u64 *mem, int fd)
 
 SUBTEST(class16_rights_of_every_kind)
 {
-	for_each_kind(check_rights);
+	with_each_kind(check_rights);
 }
 
 /* One slot over mappings that have nothing in common but their neighbourhood. */
@@ -518,7 +518,7 @@ static void check_hole(const struct kind *k, u64 *mem, int fd)
 
 SUBTEST(class17_hole_in_a_file)
 {
-	for_each_kind(check_hole);
+	with_each_kind(check_hole);
 }
 
 static u64 seen;

@@ -131,13 +131,24 @@ static void runner_exit(struct runner *r)
 	}
 }
 
+static void stay_paused(struct runner *r)
+{
+	while (READ_ONCE(r->pause) && !READ_ONCE(r->stop)) {
+		__atomic_store_n(&r->paused, true, __ATOMIC_RELEASE);
+		sched_yield();
+	}
+	__atomic_store_n(&r->paused, false, __ATOMIC_RELEASE);
+}
+
 static void *runner_main(void *arg)
 {
 	struct runner *r = arg;
 
 	while (!READ_ONCE(r->stop)) {
-		int ret = vcpu_run_raw(r->vcpu);
+		int ret;
 
+		stay_paused(r);
+		ret = vcpu_run_raw(r->vcpu);
 		if (ret == -EINTR) {
 			r->vcpu->run->immediate_exit = 0;
 			continue;
@@ -200,6 +211,16 @@ int clear_dirty_log(struct vm *vm, u32 slot, u64 first, u32 num, const void *bit
 		.num_pages = num, .dirty_bitmap = (void *)bitmap };
 
 	return xioctl(vm->fd, KVM_CLEAR_DIRTY_LOG, (uintptr_t)&log);
+}
+
+u64 *buffer_at_the_edge(u64 words)
+{
+	u8 *p = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	CHECK_EQ(mprotect(p + PAGE_SIZE, PAGE_SIZE, PROT_NONE), 0);
+	return (u64 *)(p + PAGE_SIZE) - words;
 }
 
 void check_dirty_at(const char *file, int line, struct vm *vm, u32 slot, u64 pages,
@@ -281,6 +302,25 @@ void shadow_copy(struct shadow *s, u64 page)
 	s->copied++;
 }
 
+void shadow_pause(struct shadow *s)
+{
+	for (int i = 0; i < s->nr; i++)
+		WRITE_ONCE(s->runners[i].pause, true);
+	/* They report often, so none has to be kicked. */
+	for (int i = 0; i < s->nr; i++)
+		while (!__atomic_load_n(&s->runners[i].paused, __ATOMIC_ACQUIRE))
+			sched_yield();
+}
+
+void shadow_resume(struct shadow *s)
+{
+	for (int i = 0; i < s->nr; i++)
+		WRITE_ONCE(s->runners[i].pause, false);
+	for (int i = 0; i < s->nr; i++)
+		while (__atomic_load_n(&s->runners[i].paused, __ATOMIC_ACQUIRE))
+			sched_yield();
+}
+
 void shadow_stop(struct shadow *s)
 {
 	for (int i = 0; i < s->nr; i++)
@@ -295,5 +335,4 @@ void shadow_check(struct shadow *s)
 		test_doing("page %llu", (unsigned long long)i);
 		CHECK(!memcmp(s->copy + i * PAGE_SIZE, s->mem + i * PAGE_SIZE, PAGE_SIZE));
 	}
-	test_diag("%llu pages were copied", (unsigned long long)s->copied);
 }

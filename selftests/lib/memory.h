@@ -48,7 +48,7 @@ struct runner {
 	struct vcpu *vcpu;
 	/* Another exit than a report, or NULL: such an exit fails the test. */
 	void (*on_exit)(struct runner *r);
-	bool stop;
+	bool stop, pause, paused;
 	u64 faults;			/* KVM_RUN returned -EFAULT */
 	u64 mmios;			/* accesses that found no memory */
 };
@@ -66,6 +66,9 @@ void wait_rounds(struct vcpu *vcpu, u64 n);
 int enable_cap_flags(struct vm *vm, u32 cap, u32 flags, u64 arg);
 int get_dirty_log(struct vm *vm, u32 slot, void *bitmap);
 int clear_dirty_log(struct vm *vm, u32 slot, u64 first, u32 num, const void *bitmap);
+
+/* A buffer that ends where nothing can be written. */
+u64 *buffer_at_the_edge(u64 words);
 
 #define BITMAP_WORDS(pages)	(((pages) + 63) / 64)
 
@@ -107,8 +110,11 @@ struct shadow {
 void shadow_create(struct shadow *s, struct vm *vm, u8 *mem, u64 gpa, u64 pages, int nr);
 void shadow_start(struct shadow *s, void (*on_exit)(struct runner *r));
 void shadow_copy(struct shadow *s, u64 page);
+/* Until they are resumed, the writers are out of the guest. */
+void shadow_pause(struct shadow *s);
+void shadow_resume(struct shadow *s);
 void shadow_stop(struct shadow *s);
-/* With the writers stopped and the last of the log copied: nothing was lost. */
+/* With the writers paused and the last of the log copied: nothing was lost. */
 void shadow_check(struct shadow *s);
 
 #endif /* SELFTEST_MEMORY_H */
