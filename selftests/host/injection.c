@@ -512,6 +512,7 @@ static void deliver_to_nowhere(u64 idt, u64 stack)
 {
 	struct vm *vm = recording_vm();
 	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct kvm_vcpu_events ev;
 	struct kvm_sregs s;
 
 	move_tables(vm);
@@ -530,7 +531,11 @@ static void deliver_to_nowhere(u64 idt, u64 stack)
 	      vcpu->run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV);
 	CHECK(vcpu->run->internal.ndata <= 16);
 	vm_expect_events(vm);
-	/* The vCPU is as good as new with new state. */
+	/* The vCPU is as good as new with new state: the event is part of it. */
+	CHECK_EQ(xioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, (uintptr_t)&ev), 0);
+	ev.exception.injected = 0;
+	ev.exception.pending = 0;
+	CHECK_EQ(xioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, (uintptr_t)&ev), 0);
 	vm_record_events(vm);
 	guest_var(vm, guest_on_event) = NULL;
 	vcpu_long_mode(vcpu, irq_code, 0);

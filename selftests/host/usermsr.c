@@ -505,7 +505,9 @@ SUBTEST(class29_bad_filters)
 		test_doing("filter %llu", (unsigned long long)i);
 		CHECK_EQ(set_filter(vm, &f), cases[i].ret);
 		/* After an error the old filter is in force. */
-		still = cases[i].ret ? GP : NO_EXCEPTION;
+		still = NO_EXCEPTION;
+		if (cases[i].ret)
+			still = GP;
 		access_inside(vcpu, false, MSR_LSTAR, 0, still);
 	}
 	CHECK_EQ(xioctl(vm->fd, KVM_X86_SET_MSR_FILTER, 0), -EFAULT);
