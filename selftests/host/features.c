@@ -5,6 +5,8 @@
  * PCID, INVPCID, XSAVES, RDRAND; and that they are not there where CPUID does not
  * (SDM volume 3, 2.5, 4.6 and 4.10). Also KVM_CAP_X86_DISABLE_EXITS.
  */
+#include <sched.h>
+
 #include "cpu.h"
 #include "events.h"
 
@@ -582,7 +584,16 @@ SUBTEST(disable_exits_values)
 	CHECK_EQ(ret, device_is_kvm() && !ret ? 0 : -EINVAL);
 }
 
-GUEST_ASM(halt_code, ".code64\n	pause\n	sti\n	hlt\nhalted: cli\n" SYNC_ASM(1));
+static u32 halting;
+
+GUEST_ASM(halt_code,
+	  ".code64\n"
+	  "pause\n"
+	  "movl $1, (%rdi)\n"
+	  "sti\n"
+	  "hlt\n"
+	  "halted: cli\n"
+	  SYNC_ASM(1));
 extern const char halted[];
 
 static void *run_until_kicked(void *arg)
@@ -603,14 +614,19 @@ SUBTEST(halt_without_exit)
 	CHECK_EQ(disable_exits(vm, KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE), 0);
 	vm_record_events(vm);
 	vcpu = vcpu_create(vm, 0);
-	vcpu_long_mode(vcpu, halt_code, 0);
-	do {
-		thread_start(&t, -1, run_until_kicked, vcpu);
-		thread_stop(&t);
-		vcpu->run->immediate_exit = 0;
-		CHECK_EQ(vcpu->run->exit_reason, KVM_EXIT_INTR);
-		get_regs(vcpu, &regs);
-	} while (regs.rip != (uintptr_t)halted);
+	vcpu_long_mode(vcpu, halt_code, &halting);
+	thread_start(&t, -1, run_until_kicked, vcpu);
+	while (!READ_ONCE(guest_var(vm, halting)))
+		sched_yield();
+	thread_stop(&t);
+	CHECK_EQ(vcpu->run->exit_reason, KVM_EXIT_INTR);
+	/* STI's shadow ends behind HLT, where the guest sleeps by now. */
+	vcpu->run->immediate_exit = 0;
+	vcpu->run->request_interrupt_window = 1;
+	vcpu_run(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+	get_regs(vcpu, &regs);
+	CHECK_EQ(regs.rip, (uintptr_t)halted);
+	vcpu->run->request_interrupt_window = 0;
 	CHECK_EQ(vcpu_interrupt(vcpu, IRQ), 0);
 	vcpu_expect_sync(vcpu, 1);
 	vm_expect_events(vm, IRQ);
