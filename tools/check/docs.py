@@ -136,6 +136,32 @@ def body_of(source, declaration):
     return source[at:source.index("\n};", at)]
 
 
+def split_commas(text):
+    """The parts between commas that are in no bracket."""
+    parts, depth = [""], 0
+    for c in text:
+        depth += (c in "({[") - (c in ")}]")
+        if c == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [" ".join(p.split()) for p in parts if p.strip()]
+
+
+def initialisers(source, declaration):
+    """The rows of a table, each as a list; ONE(x, ...) stands for { x, x, ... }."""
+    body = body_of(source, declaration)
+    body = re.sub(r"/\*.*?\*/", "", body[body.index("{") + 1:], flags=re.S)
+    rows = []
+    for item in split_commas(body):
+        match = re.match(r"(ONE\(|\{)(.*)[)}]$", item)
+        if not match:
+            raise ValueError("%s: what is %s?" % (declaration, item))
+        row = split_commas(match.group(2))
+        rows.append(row[:1] + row if match.group(1) == "ONE(" else row)
+    return rows
+
+
 # ---- what is compared ------------------------------------------------------
 
 def expand(name):
@@ -198,16 +224,21 @@ def rows_of_ioctls(source):
     return found
 
 
-def check_ioctls(_):
-    doc = "Documentation/api.rst"
-    calls = rows_of_ioctls(read("kmod/ioctl.c"))
-    lines = read(doc).split("\n")
+def cards_of(lines):
+    """{ioctl: (line, set of descriptors)} of the cards in api.rst"""
     cards = {}
     for i in range(1, len(lines) - 2):
         if re.match(r"~+$", lines[i]) and re.match(r"[A-Z]+_[A-Z0-9_]+$", lines[i - 1]):
             for line in lines[i:i + 6]:
                 if line.startswith(":Descriptor: "):
                     cards[lines[i - 1]] = (i, set(line[13:].split(", ")))
+    return cards
+
+
+def check_ioctls(write):
+    doc = API
+    calls = rows_of_ioctls(read("kmod/ioctl.c"))
+    cards = cards_of(read(doc).split("\n"))
     for name, kinds in sorted(calls.items()):
         if name not in cards:
             problem(doc, 1, "no card for %s" % name)
@@ -216,39 +247,146 @@ def check_ioctls(_):
     for name in sorted(set(cards) - set(calls)):
         problem(doc, cards[name][0], "a card for %s, which kmod/ioctl.c does not know" % name)
     table = Table(doc, "ioctls")
-    for (name, _kinds, support, _), at in zip(table.rows, table.at):
-        if support not in ("full", "partial", "absent"):
+    for (name, kinds, support, remark), at in zip(table.rows, table.at):
+        if support not in SUPPORT:
             problem(doc, at, "%s: support is full, partial or absent" % name)
         if (support == "absent") == (name in calls):
             problem(doc, at, "%s is called %s, and kmod/ioctl.c %s it" % (
                 name, support, "has" if name in calls else "does not have"))
+        elif support == "full" and calls[name] != set(kinds.split(", ")):
+            problem(doc, at, "%s is not full: lodge has it on: %s" % (
+                name, ", ".join(sorted(calls[name]))))
+        if support == "partial" and not remark:
+            problem(doc, at, "%s: what is missing?" % name)
     for name in sorted(set(calls) - {r[0] for r in table.rows}):
         problem(doc, table.mark + 1, "%s is not in the table of ioctls" % name)
+    header = kvm_header()
+    if header:
+        names = [n for n, _ in re.findall(r"#define\s+(KVM_\w+)\s+_IO\w*\(\s*KVMIO,\s*(0x\w+)",
+                                          header)]
+        check_foreign("foreign-ioctls", names, {r[0] for r in table.rows}, write)
 
 
-def check_capabilities(_):
-    table = Table("Documentation/api.rst", "capabilities")
-    source = read("kmod/ioctl.c")
-    values = dict(re.findall(r"^#define\s+(LODGE_\w+)\s+(\d+)", read("kmod/lodge.h"), re.M))
-    caps = {name: values.get(value, value) for name, value in
-            re.findall(r"\{\s*(KVM_CAP_\w+),\s*(\w+)\s*\}", body_of(source, "caps[] = {"))}
-    for name in re.findall(r"arg == (KVM_CAP_\w+)", source):
-        caps[name] = None       # worked out, not constant
-    for (_number, name, value, support, _), at in zip(table.rows, table.at):
+# The tables of support are those of this header, and docs.py looks into it.
+UAPI = ("/usr/include/linux/kvm.h", "/usr/include/x86_64-linux-gnu/asm/kvm.h",
+        "/usr/include/asm/kvm.h")
+FOREIGN = re.compile(r"KVM_(CAP_)?(S390|PPC|ARM|MIPS|SPAPR|RISCV)_")
+SUPPORT = ("full", "partial", "absent")
+API = "Documentation/api.rst"
+
+
+def kvm_header():
+    """<linux/kvm.h>, with what it includes of the architecture; empty if it is not here."""
+    return "".join(read(p) for p in UAPI if os.path.exists(p))
+
+
+def check_foreign(name, header, listed, write):
+    """What the header has and the table has not stands in the list below the marker:
+    the names of other architectures by themselves, others where somebody put them."""
+    lines = read(API).split("\n")
+    marker = ".. lodge-list: " + name
+    if marker not in lines:
+        problem(API, 1, "has no list %s" % name)
+        return
+    first = lines.index(marker) + 2
+    last = lines.index("", first)
+    have = re.findall(r"\bKVM_\w+", " ".join(lines[first:last]))
+    for n in sorted(set(have) & listed):
+        problem(API, first + 1, "%s is in the table, too" % n)
+    want = [n for n in header if n not in listed and (FOREIGN.match(n) or n in have)]
+    for n in sorted(set(header) - listed - set(want)):
+        problem(API, first + 1, "%s of <linux/kvm.h> is nowhere" % n)
+    text = textwrap.wrap(", ".join(want) + ".", 88, break_on_hyphens=False)
+    if text == lines[first:last]:
+        return
+    if not write:
+        problem(API, first + 1, "list %s is not that of the header: --write" % name)
+        return
+    lines[first:last] = text
+    with open(os.path.join(TOP, API), "w", encoding="utf-8") as f:
+        f.write("\n".join(lines))
+
+
+# Sizes of structs of <linux/kvm.h> that constants are made of.
+SIZES = {"kvm_dirty_gfn": "16"}
+
+
+def number_of(expression, defines, depth=0):
+    """The value of a constant expression of C, None where it cannot be told."""
+    def replace(match):
+        word = match.group(0)
+        if re.match(r"0[xX]|\d", word):
+            return re.sub(r"[uUlL]+$", "", word)
+        value = number_of(defines[word], defines, depth + 1) if word in defines else None
+        return str(value) if value is not None else "?"
+
+    if depth > 20:
+        return None
+    text = re.sub(r"\bBIT\((\d+)\)", r"(1 << \1)", expression)
+    text = re.sub(r"\bsizeof\(struct (\w+)\)", lambda m: SIZES.get(m.group(1), "?"), text)
+    text = re.sub(r"\b\w+\b", replace, text)
+    if not re.fullmatch(r"[\s()|<&~+*\d-]*|\s*0[xX][\da-fA-F]+\s*", re.sub(
+            r"0[xX][\da-fA-F]+", "0", text)):
+        return None
+    return eval(text, {})
+
+
+def defines_of(*sources):
+    """{name: expression} of the macros without arguments"""
+    joined = re.sub(r"/\*.*?\*/", "", "".join(sources), flags=re.S).replace("\\\n", " ")
+    return dict(re.findall(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+(\S.*)$", joined))
+
+
+def known_capabilities():
+    """{capability: its value as text, or None where it is worked out}"""
+    source = read("kmod/extension.c")
+    defines = defines_of(kvm_header(), read("kmod/lodge.h"), source)
+    caps = {}
+    for row in initialisers(source, "caps[] = {"):
+        value = number_of(row[1], defines)
+        if len(row) > 2 and row[2] != "NULL":
+            caps[row[0]] = None
+        elif value is not None:
+            caps[row[0]] = str(value)
+        elif kvm_header():
+            problem("kmod/extension.c", 1, "%s: what is %s?" % (row[0], row[1]))
+    return caps
+
+
+VALUE = re.compile(r"(\d+)(?: or (\d+|more))?$|\((CPUs)\)$")
+
+
+def check_capabilities(write):
+    table = Table(API, "capabilities")
+    caps = known_capabilities()
+    for (_number, name, value, support, remark), at in zip(table.rows, table.at):
+        if support not in SUPPORT:
+            problem(table.doc, at, "%s: support is full, partial or absent" % name)
+        if not VALUE.match(value):
+            problem(table.doc, at, "%s: a value is N, N or M, N or more, (CPUs)" % name)
         if (support == "absent") == (name in caps):
-            problem(table.doc, at, "%s is called %s, and kmod/ioctl.c %s it" % (
+            problem(table.doc, at, "%s is called %s, and kmod/extension.c %s it" % (
                 name, support, "has" if name in caps else "does not have"))
-        elif caps.get(name, "0") not in (None, value):
+        elif caps.get(name, "0") is None:
+            if value.isdigit():
+                problem(table.doc, at, "%s is worked out, not %s" % (name, value))
+        elif caps.get(name, "0") != value:
             problem(table.doc, at, "%s is %s" % (name, caps.get(name, "0")))
+        if support == "partial" and not remark:
+            problem(table.doc, at, "%s: what is missing?" % name)
     for name in sorted(set(caps) - {r[1] for r in table.rows}):
         problem(table.doc, table.mark + 1, "%s is not in the table of capabilities" % name)
-    header = "/usr/include/linux/kvm.h"
-    if not os.path.exists(header):
+    order = [int(r[0]) for r in table.rows]
+    if order != sorted(set(order)):
+        problem(table.doc, table.mark + 1, "the capabilities are not sorted")
+    header = kvm_header()
+    if not header:
         return
-    numbers = dict(re.findall(r"#define\s+(KVM_CAP_\w+)\s+(\d+)", read(header)))
+    numbers = dict(re.findall(r"#define\s+(KVM_CAP_\w+)\s+(\d+)", header))
     for (number, name, _v, _s, _r), at in zip(table.rows, table.at):
         if numbers.get(name, number) != number:
             problem(table.doc, at, "%s is number %s" % (name, numbers[name]))
+    check_foreign("foreign-capabilities", list(numbers), {r[1] for r in table.rows}, write)
 
 
 def check_parameters(_):
@@ -282,22 +420,32 @@ def check_cpuid(write):
     Table(doc, "cr4-features").settle(rows, (0,), write)
 
 
+def name_of_row(row):
+    name = re.sub("^MSR_", "", row[0])
+    return name if row[0] == row[1] else name + " .."
+
+
+MSR_FLAGS = {"SAVED": "S", "FEATURE": "F", "OPEN": "O", "HOST_WRITES": "U", "0": ""}
+
+
+def msr_functions(row):
+    """read_x and write_x, without these words; one where they are the same"""
+    words = [re.sub("^(do_)?(read|write)_", "", f) for f in row[3:5]]
+    words[1] = "none" if words[1] == "NULL" else words[1]
+    return words[0] if words[0] == words[1] else "/".join(words)
+
+
 def check_msrs(write):
     doc = "Documentation/cpuid-msr.rst"
+    source = initialisers(read("kmod/cpu/msr.c"), "msr_row rows[]")
     rows = []
-    for line in body_of(read("kmod/cpu/msr.c"), "msr_row rows[]").split("\n")[1:]:
-        match = re.match(r"\s*\{ (.*?), ((?:MSR_|MTRR).*?), read_(\w+), (\w+)", line)
-        if match:
-            first, last, get, put = match.groups()
-            name = first if first == last else first + " .."
-            put = "none" if put == "NULL" else put.replace("do_", "").replace("write_", "")
-            rows.append([name, None, get, put, None])
+    for row in source:
+        flags = "".join(MSR_FLAGS[f] for f in row[2].split(" | "))
+        rows.append([name_of_row(row), None, flags or "none", msr_functions(row), None])
     Table(doc, "msrs").settle(rows, (0,), write)
-    source = read("kmod/vmx/msr.c")
-    rows = []
-    for array, how in (("u32 passed_through[]", "direct"), ("u32 switched[", "kept")):
-        rows += [[name, how, None] for name in
-                 re.findall(r"\bMSR_\w+", body_of(source, array))]
+    rows = [[name_of_row(row), "direct", None] for row in source if "OPEN" in row[2]]
+    rows += [[name[4:], "kept", None] for name in
+             re.findall(r"\bMSR_\w+", body_of(read("kmod/vmx/msr.c"), "u32 switched["))]
     Table(doc, "msr-switching").settle(rows, (0,), write)
 
 
