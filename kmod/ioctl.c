@@ -167,9 +167,9 @@ static long vcpu_ioctl_set_tsc_khz(void *object, unsigned long arg)
 	return clock_set_khz(object, arg);
 }
 
-static long vcpu_ioctl_get_tsc_khz(void *object, unsigned long arg)
+static long vcpu_ioctl_get_tsc_khz(void *object, unsigned long unused)
 {
-	return arg ? -EINVAL : ((struct lodge_vcpu *)object)->tsc_khz;
+	return ((struct lodge_vcpu *)object)->tsc_khz;
 }
 
 #define MAX_MSRS	256	/* in one call, as KVM */
@@ -258,10 +258,9 @@ static long vcpu_ioctl_get_cpuid2(void *object, unsigned long arg)
 	return ret;
 }
 
-static long vcpu_ioctl_nmi(void *object, unsigned long arg)
+/* Some clients pass whatever their caller had in the register: not looked at. */
+static long vcpu_ioctl_nmi(void *object, unsigned long unused)
 {
-	if (arg)
-		return -EINVAL;
 	inject_nmi(object);
 	return 0;
 }
@@ -466,9 +465,9 @@ static long vm_ioctl_set_tsc_khz(void *object, unsigned long arg)
 	return vm_set_tsc_khz(object, arg);
 }
 
-static long vm_ioctl_get_tsc_khz(void *object, unsigned long arg)
+static long vm_ioctl_get_tsc_khz(void *object, unsigned long unused)
 {
-	return arg ? -EINVAL : vm_tsc_khz(object);
+	return vm_tsc_khz(object);
 }
 
 static long vm_ioctl_get_dirty_log(void *object, unsigned long arg)
@@ -489,9 +488,9 @@ static long vm_ioctl_clear_dirty_log(void *object, unsigned long arg)
 	return dirty_clear_log(object, &log);
 }
 
-static long vm_ioctl_reset_dirty_rings(void *object, unsigned long arg)
+static long vm_ioctl_reset_dirty_rings(void *object, unsigned long unused)
 {
-	return arg ? -EINVAL : dirty_reset_rings(object);
+	return dirty_reset_rings(object);
 }
 
 /* One range of a filter; its bitmap lies elsewhere in user memory. */

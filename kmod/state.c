@@ -347,6 +347,8 @@ int state_set_mp_state(struct lodge_vcpu *vcpu, const struct kvm_mp_state *s)
 int state_get_xcrs(struct lodge_vcpu *vcpu, struct kvm_xcrs *x)
 {
 	memset(x, 0, sizeof(*x));
+	if (!boot_cpu_has(X86_FEATURE_XSAVE))
+		return 0;
 	x->nr_xcrs = 1;
 	x->xcrs[0].value = vcpu->xcr0;
 	return 0;
@@ -356,7 +358,7 @@ int state_set_xcrs(struct lodge_vcpu *vcpu, const struct kvm_xcrs *x)
 {
 	int i;
 
-	if (x->nr_xcrs > KVM_MAX_XCRS || x->flags)
+	if (!boot_cpu_has(X86_FEATURE_XSAVE) || x->nr_xcrs > KVM_MAX_XCRS || x->flags)
 		return -EINVAL;
 	/* XCR0 is the only one that there is */
 	for (i = 0; i < x->nr_xcrs; i++)
@@ -385,8 +387,8 @@ int state_translate(struct lodge_vcpu *vcpu, struct kvm_translation *t)
 	gpa_t gpa = ~0ull;
 	u32 error;
 
-	if (gva_translate(vcpu, t->linear_address, PF_PEEK, &gpa, &error) == GVA_NO_MEMORY)
-		return -EFAULT;
+	/* not mapped, or by tables that are not there: both are "not valid" */
+	gva_translate(vcpu, t->linear_address, PF_PEEK, &gpa, &error);
 	t->physical_address = gpa;
 	t->valid = gpa != ~0ull;
 	t->writeable = 1;

@@ -98,8 +98,8 @@ int fpu_set(struct lodge_vcpu *vcpu, const struct kvm_fpu *in)
 	fx->fop = in->last_opcode;
 	fx->rip = in->last_ip;
 	fx->rdp = in->last_dp;
+	/* MXCSR stays: clients of KVM, which takes no notice of it, leave it zero */
 	memcpy(fx->xmm_space, in->xmm, sizeof(in->xmm));
-	fx->mxcsr = in->mxcsr;
 	if (boot_cpu_has(X86_FEATURE_XSAVE))
 		x->header.xfeatures |= XFEATURE_MASK_FPSSE;
 	err = fpu_set_xsave(vcpu, area);
