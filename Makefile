@@ -13,7 +13,8 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 BUILD := $(CURDIR)/build
 JOBS ?= $(shell nproc)
-# Which Debian kernel the emulated host runs: 6.1 or 6.12.
+# Which kernel the emulated host runs: Debian's 6.1 or 6.12, or debug: 6.1 with
+# the kernel's detectors of bugs, built once (needs 2 GB meanwhile).
 KERNEL ?=
 LANE := $(or $(KERNEL),6.1)
 # Which kernel plain `make` builds for: this machine's, or that of KERNEL=.
@@ -78,7 +79,7 @@ host-ready: host-setup
 	@+$(LOCKED) $(MAKE) -j$(JOBS) $(if $(KEEP_GOING),-k) host-build $(if $(KEEP_GOING),|| \
 		echo "lodge: not all was built; going on because of KEEP_GOING")
 
-test:	## all tests; TEST=name CPUS=1|2 DEVICE=lodge|kvm|none|host|boot, V=1 shows all output
+test:	## all tests; TEST=name CPUS=1|2 DEVICE=lodge|kvm|none|host|boot KERNEL=6.1|6.12|debug V=1
 	@+$(if $(filter local,$(HOST)),$(MAKE) all,$(MAKE) host-ready)
 	@$(PY) tools/host/test.py $(if $(TEST),--test '$(TEST)') $(if $(CPUS),--cpus $(CPUS)) \
 		$(if $(DEVICE),--device $(DEVICE)) $(if $(filter local,$(HOST)),--host local) \
@@ -97,7 +98,7 @@ check:	## checkpatch, sparse, W=1 for both kernels, headers alone, shellcheck, p
 	@tools/kernel.sh 6.12 headers
 	@+mkdir -p $(BUILD) && flock $(BUILD)/.check.lock tools/check.sh
 
-check-harness: host-setup $(BUILD)/host/agent	## breaks all on purpose: the harness must notice (3 min)
+check-harness: host-setup $(BUILD)/host/agent	## breaks all on purpose: the harness must notice (3 min; KERNEL=debug)
 	@$(PY) tools/host/selfcheck.py
 
 # ---- this machine --------------------------------------------------------

@@ -5,7 +5,8 @@
 # nothing where they are all there.  As root through apt-get, else through sudo
 # after asking, else it names them in one line to copy.
 #
-# Usage: tools/deps.sh [GROUP...]	groups: build host check (default: all)
+# Usage: tools/deps.sh [GROUP...]	groups: build host check (default: these), and
+#	kernel, for building the debugging kernel
 
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -25,6 +26,13 @@ table()
 	host	patch		applies the fixes to Bochs
 	host	xz-utils	unpacks the source of Bochs
 	host	xorriso		writes the boot image of the emulated host
+	kernel	bc		the kernel's build computes with it
+	kernel	bison		parsers of the kernel's build tools
+	kernel	flex		their scanners
+	kernel	libelf-dev	objtool
+	kernel	libssl-dev	the kernel's build tools
+	kernel	perl		the kernel's build runs scripts in it
+	kernel	xz-utils	unpacks the kernel's source
 	check	perl		checkpatch
 	check	sparse		make C=1
 	check	shellcheck	the scripts of tools/

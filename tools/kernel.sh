@@ -7,18 +7,22 @@
 # rewritten to the place they were unpacked to, so that
 # `make -C build/headers-6.1 M=...` works with nothing installed.
 #
-# Usage: tools/kernel.sh LANE [headers|all]	LANE: 6.1 or 6.12
+# Usage: tools/kernel.sh LANE [headers|all]	LANE: 6.1, 6.12 or debug, which is no
+#	package's and is built (tools/debug-kernel.sh)
 #
 # Leaves  build/headers-LANE   the headers, a KDIR for out-of-tree modules
 #         build/kernel-LANE    vmlinuz, config, the modules of KVM
-#         and prints the kernel's release.
 
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 lane=${1:?usage: kernel.sh LANE [headers|all]}
 what=${2:-all}
-case $lane in 6.1 | 6.12) ;; *) die "KERNEL=$lane: only 6.1 and 6.12 are known" ;; esac
+case $lane in
+6.1 | 6.12) ;;
+debug) exec "$LODGE_TOP/tools/debug-kernel.sh" ;;
+*) die "KERNEL=$lane: only 6.1, 6.12 and debug are known" ;;
+esac
 
 # The newest cloud kernel of the lane that apt knows of.
 newest_known()

@@ -20,7 +20,7 @@ step()
 
 step 1 "packages"
 "$LODGE_TOP/tools/deps.sh" build host
-step 2 "the test kernel, Linux $lane"
+step 2 "the test kernel, Linux ${lane/debug/6.1 with its detectors of bugs}"
 "$LODGE_TOP/tools/kernel.sh" "$lane"
 step 3 "the emulator"
 "$LODGE_TOP/tools/bochs/build.sh"

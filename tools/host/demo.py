@@ -75,7 +75,7 @@ def emulated():
     image.build(host.initrd(), [
         ("lib/lodge/lodge.ko", paths.module()), ("lodge/lodge", paths.CLI), ("demo.bin", GUEST)],
         [["gate", "load", "30", "insmod", "/lib/lodge/lodge.ko"],
-         ["run", "guest", str(SECONDS)] + RUN + ["/demo.bin"],
+         ["run", "guest", str(SECONDS * paths.SLOWER)] + RUN + ["/demo.bin"],
          ["gate", "unload", "30", "rmmod", "lodge"]])
     slot = slots.Slot()
     slot.acquire(lambda: print("lodge: waiting for an emulator slot", flush=True))
@@ -84,7 +84,7 @@ def emulated():
           % paths.kernel_release(), flush=True)
     try:
         host.start(slot)
-        lines, ends = show(host, log, machine.BOOT_LIMIT + 4 * SECONDS)
+        lines, ends = show(host, log, machine.BOOT_LIMIT + 4 * paths.SLOWER * SECONDS)
     finally:
         host.stop()
         slot.release()

@@ -86,6 +86,8 @@ def base(tmp):
     cpio.add("bin/busybox", read(os.path.join(paths.BUILD, "parts", "busybox")), 0o755)
     cpio.add("bin/agent", read(paths.AGENT), 0o755)
     cpio.add("init", read(os.path.join(HERE, "init")), 0o755)
+    if paths.DEBUG:
+        cpio.add("bin/leaks", read(os.path.join(HERE, "leaks")), 0o755)
     for name in sorted(os.listdir(paths.kernel_dir())):
         if name.endswith(".ko"):
             cpio.add("lib/kvm/" + name, stripped(os.path.join(paths.kernel_dir(), name), tmp))

@@ -19,9 +19,14 @@ HERTZ = 200000000
 # cryptomgr.notests: the crypto self-tests would be half of the boot.
 # slab_nomerge: a cache the module destroys with objects in it is its own, so the
 # kernel complains.  oops=panic: nothing is tested on a kernel that is hurt.
+# printk.devkmsg: without it the agent's marks are dropped where steps are short.
 KERNEL_ARGS = ("console=ttyS0,115200 quiet tsc=reliable tsc_early_khz=%d idle=halt "
                "mitigations=off nokaslr log_buf_len=1M oops=panic cryptomgr.notests=1 slab_nomerge "
-               "rcupdate.rcu_cpu_stall_timeout=15" % (HERTZ // 1000))
+               "printk.devkmsg=on rcupdate.rcu_cpu_stall_timeout=%d"
+               % (HERTZ // 1000, 60 if paths.DEBUG else 15))
+# Reports of each place, not only of the first.
+if paths.DEBUG:
+    KERNEL_ARGS += " kasan_multi_shot watchdog_thresh=30"
 
 ISOLINUX = """DEFAULT host
 PROMPT 0
@@ -52,8 +57,8 @@ debug: action=ignore
 
 # The emulated second takes a third of a second on an idle core, and several
 # where the machine is busy; the agent reports one tick in each.
-SILENCE = 60
-BOOT_LIMIT = 240
+SILENCE = 180 if paths.DEBUG else 60
+BOOT_LIMIT = 240 * (3 if paths.DEBUG else 1)
 
 # What the BIOS does to IA32_FEATURE_CONTROL: mov $0x3a,%ecx; rdmsr;
 # or $5,%eax; wrmsr.  Bit 0 locks, bit 2 allows VMXON.
@@ -229,8 +234,10 @@ class Machine:
             elif heard and now - last > SILENCE:
                 self._give_up("the host hangs: nothing from it for %d s" % SILENCE)
         report.close()
-        self.process.wait()
-        if not self.death and not done:
+        status = self.process.wait()
+        if not self.death and not done and status < 0:
+            self.death = "the emulator was ended by signal %d" % -status
+        elif not self.death and not done:
             self.death = ("the host went down without being switched off" if heard
                           else "the host never came up: " + self.last_words())
 

@@ -10,6 +10,9 @@ CACHE = os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"),
     "lodge")
 LANE = os.environ.get("LODGE_LANE") or os.environ.get("KERNEL") or "6.1"
+# The debugging kernel: detectors of bugs in it, which cost it most of its time.
+DEBUG = LANE == "debug"
+SLOWER = 10 if DEBUG else 1     # time limits are for the kernels of the packages
 PLAN = os.path.join(TOP, "selftests", "plan")
 # Where the programs that the plan names may be, in this order.
 PROGRAM_DIRS = [os.path.join(BUILD, "selftests", d) for d in

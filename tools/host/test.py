@@ -28,11 +28,13 @@ import plan
 import slots
 
 MAX_DEATHS = 3          # of one boot's hosts, before its rest is not tried
-KEEP_LOG_LINES = 60
+KEEP_LOG_LINES = 200 if paths.DEBUG else 60     # a report of lockdep is long
 KEEP_OUTPUT_LINES = 200
 # By its full name: busybox's shell would take its own insmod for the bare word.
 LOAD_KVM = ("for m in irqbypass kvm kvm-intel; do "
             "/bin/insmod $KVM_KO_DIR/$m.ko || exit 1; done")
+
+LEAKS_SECONDS = 30      # times paths.SLOWER
 
 Step = collections.namedtuple("Step", "kind id seconds argv row device")
 
@@ -125,7 +127,7 @@ class Boot:
         """Boots once.  Returns the steps to try again, after a death."""
         host = machine.Machine(out, cpus=self.cpus, **self.options)
         image.build(host.initrd(), self.files, [
-            [s.kind, s.id, str(s.seconds)] + s.argv for s in steps])
+            [s.kind, s.id, str(s.seconds * paths.SLOWER)] + s.argv for s in steps])
         slot = slots.Slot()
         slot.acquire(lambda: self.tally.say("waiting for an emulator slot (%s)" % self.name))
         started = time.time()
@@ -136,7 +138,7 @@ class Boot:
         current = None
         try:
             host.start(slot)
-            limit = machine.BOOT_LIMIT + sum(4 * s.seconds for s in steps)
+            limit = machine.BOOT_LIMIT + 4 * paths.SLOWER * sum(s.seconds for s in steps)
             current = self.listen(host, log, limit)
         finally:
             host.stop()
@@ -298,14 +300,23 @@ def test_steps(rows, cpus):
             (steps if paths.program(row.program) else missing).append(step)
         return bool(wanted)
 
-    tests("none")
+    def leaks(when, device):
+        """Last words of the debugging kernel's detectors."""
+        if paths.DEBUG:
+            steps.append(Step("run", "leaks-" + when, LEAKS_SECONDS, ["leaks"], None, device))
+
+    if tests("none"):
+        leaks("none", "none")
     for device, load, unload in (
             ("lodge", ["insmod", "/lib/lodge/lodge.ko"], ["rmmod", "lodge"]),
             ("kvm", ["sh", "-c", LOAD_KVM], ["rmmod", "kvm_intel", "kvm", "irqbypass"])):
         at = len(steps)
         if tests(device):
             steps.insert(at, Step("gate", "load-" + device, 30, load, None, device))
+            # Before, because only a loaded module's functions have names.
+            leaks(device, device)
             steps.append(Step("gate", "unload-" + device, 30, unload, None, device))
+            leaks("unloaded-" + device, device)
     return steps, missing
 
 

@@ -115,6 +115,25 @@ class Log(unittest.TestCase):
                 "BUG: Bad page state in process test  pfn:00001",
                 "BUG: Bad rss-counter state mm:0 type:MM_ANONPAGES val:1",
                 "list_del corruption, 0->next is LIST_POISON1",
+                "BUG: KASAN: use-after-free in f+0x1/0x2 [lodge]",
+                "UBSAN: shift-out-of-bounds in kernel/x.c:1:2",
+                "ODEBUG: free active (active state 0) object type: timer_list hint: f+0x0/0x1",
+                "BUG: sleeping function called from invalid context at kernel/x.c:1",
+                "BUG: using smp_processor_id() in preemptible [00000000] code: test/1",
+                "WARNING: possible circular locking dependency detected",
+                "WARNING: possible irq lock inversion dependency detected",
+                "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected",
+                "WARNING: inconsistent lock state",
+                "WARNING: bad unlock balance detected!",
+                "WARNING: lock held when returning to user space!",
+                "[ BUG: Invalid wait context ]",
+                "INFO: trying to register non-static key.",
+                "BUG: MAX_LOCKDEP_CHAINS too low!",
+                "turning off the locking correctness validator.",
+                "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+                "kmemleak: Kernel memory leak detector disabled",
+                "kmemleak: Freeing unknown object at 0xffff888000000000",
+                "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 31s!",
                 "Kernel panic - not syncing: x"):
             self.assertEqual(len(self.complaints(text)), 1, text)
 
@@ -125,6 +144,9 @@ class Log(unittest.TestCase):
                 "\tRCU CPU stall warnings timeout set to 15 (rcu_cpu_stall_timeout).",
                 "PCI: use \"pci=nocrs\" and report a bug",
                 "lodge: loading out-of-tree module taints kernel.",
+                "kmemleak: Kernel memory leak detector initialized (mem pool available: 39083)",
+                "Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar",
+                "kasan: KernelAddressSanitizer initialized",
                 "DEBUG_LOCKS is off"):
             self.assertEqual(self.complaints(text), [], text)
 

@@ -102,13 +102,13 @@ def main():
     load = "" if options.no_load else "/bin/insmod $LODGE_KO || exit"
     image.build(host.initrd(), files(options) + [
         ("command", (PRELUDE % (load, " ".join(options.command))).encode())],
-        [["run", "command", str(options.seconds), "sh", "/command"]])
+        [["run", "command", str(options.seconds * paths.SLOWER), "sh", "/command"]])
     slot = slots.Slot()
     slot.acquire(lambda: sys.stderr.write("-- waiting for an emulator slot\n"))
     log = klog.Log(os.path.join(out, "kernel.log"))
     try:
         host.start(slot)
-        how, first = watch(host, log, machine.BOOT_LIMIT + 4 * options.seconds)
+        how, first = watch(host, log, machine.BOOT_LIMIT + 4 * paths.SLOWER * options.seconds)
     finally:
         host.stop()
         slot.release()
