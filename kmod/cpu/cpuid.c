@@ -18,6 +18,7 @@
 #include "../compat.h"
 #include "../vmx/caps.h"
 #include "../vmx/regs.h"
+#include "../vmx/vmcs.h"
 #include "cpuid.h"
 
 #define F(name) BIT(X86_FEATURE_##name & 31)
@@ -364,6 +365,34 @@ unsigned long cpuid_host_cr4_reserved(void)
 	return ~(allowed & vmx_caps.cr4_fixed1);
 }
 
+/*
+ * Instructions that CPUID may hide, and how the CPU is told: a control that
+ * enables the instruction, or one that makes it exit, for #UD.  SDM vol. 3C 24.6.2.
+ */
+static const struct { u32 control; unsigned int feature, or; bool exits; } hidden[] = {
+	{ SECONDARY_EXEC_ENABLE_RDTSCP, X86_FEATURE_RDTSCP, X86_FEATURE_RDPID },
+	{ SECONDARY_EXEC_ENABLE_INVPCID, X86_FEATURE_INVPCID, X86_FEATURE_INVPCID },
+	{ SECONDARY_EXEC_XSAVES, X86_FEATURE_XSAVES, X86_FEATURE_XSAVES },
+	{ SECONDARY_EXEC_RDRAND_EXITING, X86_FEATURE_RDRAND, X86_FEATURE_RDRAND, true },
+	{ SECONDARY_EXEC_RDSEED_EXITING, X86_FEATURE_RDSEED, X86_FEATURE_RDSEED, true },
+};
+
+static void hide_instructions(struct lodge_vcpu *vcpu)
+{
+	u32 proc2 = vcpu->vmcs.proc2;
+	bool given;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(hidden); i++) {
+		given = cpuid_guest_has(vcpu, hidden[i].feature) ||
+			cpuid_guest_has(vcpu, hidden[i].or);
+		proc2 &= ~hidden[i].control;
+		if (given != hidden[i].exits)
+			proc2 |= hidden[i].control & vmx_caps.proc2;
+	}
+	vmcs_set_proc2(&vcpu->vmcs, proc2);
+}
+
 static void derive(struct lodge_vcpu *vcpu)
 {
 	struct kvm_cpuid_entry2 *e;
@@ -454,6 +483,7 @@ int cpuid_set(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *table, int count
 	vcpu->cpuid_count = count;
 	derive(vcpu);
 	regs_set_cr4(vcpu, regs_cr4(vcpu));	/* the bits it may own have changed */
+	hide_instructions(vcpu);
 	return 0;
 }
 

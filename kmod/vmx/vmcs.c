@@ -105,7 +105,10 @@ static void init_controls(struct lodge_vcpu *vcpu)
 
 	ctx->pin = vmx_caps.pin;
 	ctx->proc = vmx_caps.proc;
-	ctx->proc2 = vmx_caps.proc2 & ~SECONDARY_EXEC_ENABLE_PML;
+	/* turned on when they are needed: by dirty logging, and by CPUID */
+	ctx->proc2 = vmx_caps.proc2 & ~(SECONDARY_EXEC_ENABLE_PML |
+					SECONDARY_EXEC_RDRAND_EXITING |
+					SECONDARY_EXEC_RDSEED_EXITING);
 	ctx->exit = vmx_caps.exit;
 	ctx->entry = vmx_caps.entry;
 	if (!vcpu->vpid)

@@ -4,12 +4,15 @@
  * the CPU. Each access gives a value of the guest's own or #GP; none shows or
  * changes the host's (bug classes 22 and 4).
  */
+#include <fcntl.h>
+
 #include "selftest.h"
 
 #define HIGH		0xc0000000u
 #define NR		0x2000u
 #define MSR_TSC		0x10
 #define MSR_APIC_BASE	0x1b
+#define MSR_SPEC_CTRL	0x48
 #define MSR_EFER	0xc0000080u
 #define MSR_FS_BASE	0xc0000100u
 #define MSR_GS_BASE	0xc0000101u
@@ -267,6 +270,58 @@ SUBTEST(msrs_belong_to_the_vcpu)
 	for (int i = 0; i < 20; i++) {
 		vcpu_expect_sync(a, 1);
 		vcpu_expect_sync(b, 1);
+	}
+	vcpu_expect_done(a);
+	vcpu_expect_done(b);
+}
+
+static void guest_spec_ctrl(u64 arg)
+{
+	for (int i = 0; i < 10; i++) {
+		wrmsr_try(MSR_SPEC_CTRL, arg);
+		GUEST_ASSERT_EQ(guest_ex()->vector, NO_EXCEPTION);
+		GUEST_SYNC(1);
+		GUEST_ASSERT_EQ(rdmsr_try(MSR_SPEC_CTRL), arg);
+		/* zero, too, is a value that the guest may want to keep */
+		wrmsr_try(MSR_SPEC_CTRL, 0);
+		GUEST_SYNC(1);
+		GUEST_ASSERT_EQ(rdmsr_try(MSR_SPEC_CTRL), 0);
+	}
+	wrmsr_try(MSR_SPEC_CTRL, BIT(63));
+	GUEST_ASSERT_EQ(guest_ex()->vector, GP);
+}
+
+/* The host's own value, by the msr driver. */
+static u64 host_spec_ctrl(void)
+{
+	int fd = open("/dev/cpu/0/msr", O_RDONLY);
+	u64 value = 0;
+
+	if (fd < 0)
+		SKIP("no /dev/cpu/0/msr");
+	CHECK_EQ(pread(fd, &value, sizeof(value), MSR_SPEC_CTRL), sizeof(value));
+	close(fd);
+	return value;
+}
+
+/* What one guest asks of the CPU's speculation is neither the host's nor another's. */
+SUBTEST(class24_spec_ctrl_belongs_to_the_vcpu)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *a = vcpu_create(vm, 0), *b = vcpu_create(vm, 1);
+	u64 before;
+
+	if (!cpuid_bit(vm, 7, 3, 26))
+		SKIP("this CPU has no SPEC_CTRL");
+	pin_to_cpu(0);
+	before = host_spec_ctrl();
+	vcpu_long_mode(a, guest_spec_ctrl, 1);
+	vcpu_long_mode(b, guest_spec_ctrl, cpuid_bit(vm, 7, 3, 31) ? 4 : 0);
+	for (int i = 0; i < 20; i++) {
+		vcpu_expect_sync(a, 1);
+		CHECK_EQ(host_spec_ctrl(), before);
+		vcpu_expect_sync(b, 1);
+		CHECK_EQ(host_spec_ctrl(), before);
 	}
 	vcpu_expect_done(a);
 	vcpu_expect_done(b);
