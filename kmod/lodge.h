@@ -249,6 +249,7 @@ struct lodge_vm {
 	struct mutex slots_lock;	/* one change of slots at a time */
 	struct srcu_struct srcu;
 	struct lodge_slots __rcu *slots;	/* (S) mem/slots.c */
+	struct lodge_slots *slots_spare;	/* slots_lock; the same, to be changed next */
 	struct xarray slot_ids;		/* slots_lock; first page of each slot by its id */
 	int nr_logging;			/* slots_lock; slots that log dirty pages */
 

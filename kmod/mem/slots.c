@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * slots.c - the guest's physical address space as a sorted table of slots.  A
- * change builds a new table and publishes it; readers hold SRCU, so that they
- * never wait and may sleep.  A slot that goes is first marked as leaving; once
- * the grace period has passed nobody can map its pages any more, its mappings are
- * withdrawn, and only then does it go from the table.
+ * change is made in a copy of the table, which is then published; readers hold
+ * SRCU, so that they never wait and may sleep.  A slot that goes is first marked
+ * as leaving; once the grace period has passed nobody can map its pages any more,
+ * its mappings are withdrawn, and only then does it go from the table.
  *
  * Guest memory is reached through the process's addresses with the kernel's
  * user-copy functions: whatever the process did to its mapping, the worst is an
@@ -23,26 +23,30 @@
 #include "slots.h"
 
 #define SLOT_MAX_PAGES	((1ull << 31) - 1)	/* as KVM's */
+#define SLOTS_AT_FIRST	16
 #define SLOT_FLAGS	(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES)
 
-static struct lodge_slots *alloc_slots(int count)
+static struct lodge_slots *alloc_slots(int room)
 {
-	struct lodge_slots *s = kvmalloc(struct_size(s, slot, count), GFP_KERNEL_ACCOUNT);
+	struct lodge_slots *s = kvmalloc(struct_size(s, slot, room), GFP_KERNEL_ACCOUNT);
 
-	if (s)
-		s->count = count;
+	if (!s)
+		return NULL;
+	s->count = 0;
+	s->room = room;
 	return s;
 }
 
 int slots_init(struct lodge_vm *vm)
 {
-	struct lodge_slots *s = alloc_slots(0);
-	int err;
+	struct lodge_slots *s = alloc_slots(SLOTS_AT_FIRST);
+	int err = -ENOMEM;
 
-	if (!s)
-		return -ENOMEM;
-	err = init_srcu_struct(&vm->srcu);
+	vm->slots_spare = alloc_slots(SLOTS_AT_FIRST);
+	if (s && vm->slots_spare)
+		err = init_srcu_struct(&vm->srcu);
 	if (err) {
+		kvfree(vm->slots_spare);
 		kvfree(s);
 		return err;
 	}
@@ -59,6 +63,7 @@ void slots_destroy(struct lodge_vm *vm)
 	for (i = 0; i < s->count; i++)
 		kvfree(s->slot[i].dirty);
 	kvfree(s);
+	kvfree(vm->slots_spare);
 	xa_destroy(&vm->slot_ids);
 	cleanup_srcu_struct(&vm->srcu);
 }
@@ -118,85 +123,83 @@ static bool overlaps(const struct lodge_slots *s, const struct lodge_slot *new)
 	return false;
 }
 
-/* A copy of the table without old and with new; either may be NULL. */
-static struct lodge_slots *rebuild(const struct lodge_slots *s,
-				   const struct lodge_slot *old,
-				   const struct lodge_slot *new)
+/* In a table that nobody reads: old goes, new comes; either may be NULL. */
+static void edit(struct lodge_slots *s, const struct lodge_slot *old,
+		 const struct lodge_slot *new)
 {
-	int head = old ? old - s->slot : s->count;
-	int tail = s->count - head - !!old, at;
-	struct lodge_slots *t = alloc_slots(head + tail + !!new);
+	struct lodge_slot *at;
 
-	if (!t)
-		return NULL;
-	memcpy(t->slot, s->slot, head * sizeof(*t->slot));
-	memcpy(t->slot + head, s->slot + s->count - tail, tail * sizeof(*t->slot));
-	if (!new)
-		return t;
-	/* the last place is free yet */
-	t->count--;
-	at = lower_bound(t, new->base);
-	memmove(t->slot + at + 1, t->slot + at, (t->count - at) * sizeof(*t->slot));
-	t->slot[at] = *new;
-	t->count++;
-	return t;
+	if (old) {
+		at = &s->slot[lower_bound(s, old->base)];
+		s->count--;
+		memmove(at, at + 1, (s->slot + s->count - at) * sizeof(*at));
+	}
+	if (new) {
+		at = &s->slot[lower_bound(s, new->base)];
+		memmove(at + 1, at, (s->slot + s->count - at) * sizeof(*at));
+		s->count++;
+		*at = *new;
+	}
 }
 
-/* After this no reader uses the old table any more. */
-static void publish(struct lodge_vm *vm, struct lodge_slots *t)
+/*
+ * There are two tables with the same contents.  A change is made in the one that
+ * nobody reads, which then takes the other's place; when that one has no reader
+ * any more, it is changed alike.
+ */
+static void publish(struct lodge_vm *vm, const struct lodge_slot *old,
+		    const struct lodge_slot *new)
+{
+	struct lodge_slots *before = current_slots(vm);
+
+	edit(vm->slots_spare, old, new);
+	rcu_assign_pointer(vm->slots, vm->slots_spare);
+	synchronize_srcu_expedited(&vm->srcu);
+	edit(before, old, new);
+	vm->slots_spare = before;
+}
+
+/* One slot more will fit, so that a change cannot fail half way. */
+static int make_room(struct lodge_vm *vm)
 {
 	struct lodge_slots *s = current_slots(vm);
+	struct lodge_slots *a, *b;
 
-	rcu_assign_pointer(vm->slots, t);
-	synchronize_srcu_expedited(&vm->srcu);
-	kvfree(s);
-}
-
-/* The same table with one slot marked as leaving. */
-static struct lodge_slots *mark_leaving(const struct lodge_slots *s,
-					const struct lodge_slot *old)
-{
-	struct lodge_slot marked = *old;
-
-	marked.leaving = true;
-	return rebuild(s, old, &marked);
+	if (s->count < s->room)
+		return 0;
+	a = alloc_slots(2 * s->room);
+	b = alloc_slots(2 * s->room);
+	if (!a || !b) {
+		kvfree(a);
+		kvfree(b);
+		return -ENOMEM;
+	}
+	a->count = s->count;
+	b->count = s->count;
+	memcpy(a->slot, s->slot, s->count * sizeof(*s->slot));
+	memcpy(b->slot, s->slot, s->count * sizeof(*s->slot));
+	kvfree(vm->slots_spare);
+	vm->slots_spare = a;
+	publish(vm, NULL, NULL);
+	kvfree(vm->slots_spare);
+	vm->slots_spare = b;
+	return 0;
 }
 
 /*
  * Replace old by new, or by nothing.  While old's mappings are being withdrawn
  * it must stay in the table: if the process takes its memory away meanwhile, the
- * MMU notifier has to find the guest pages that this concerns.  Both tables are
- * made first, so that a failure leaves the slot where it was.
+ * MMU notifier has to find the guest pages that this concerns.
  */
-static int replace_slot(struct lodge_vm *vm, const struct lodge_slot *old,
-			const struct lodge_slot *new)
+static void replace_slot(struct lodge_vm *vm, const struct lodge_slot *old,
+			 const struct lodge_slot *new)
 {
-	struct lodge_slots *leaving = mark_leaving(current_slots(vm), old);
-	struct lodge_slots *after = rebuild(current_slots(vm), old, new);
-	gfn_t base = old->base;
-	u64 npages = old->npages;
+	struct lodge_slot leaving = *old;
 
-	if (!leaving || !after) {
-		kvfree(leaving);
-		kvfree(after);
-		return -ENOMEM;
-	}
-	publish(vm, leaving);
-	ept_zap(vm, base, base + npages, true);
-	publish(vm, after);
-	return 0;
-}
-
-static int insert_slot(struct lodge_vm *vm, const struct lodge_slot *new)
-{
-	struct lodge_slots *t = rebuild(current_slots(vm), NULL, new);
-
-	if (!t || xa_reserve(&vm->slot_ids, new->id, GFP_KERNEL_ACCOUNT)) {
-		kvfree(t);
-		return -ENOMEM;
-	}
-	publish(vm, t);
-	return 0;
+	leaving.leaving = true;
+	publish(vm, old, &leaving);
+	ept_zap(vm, old->base, old->base + old->npages, true);
+	publish(vm, &leaving, new);
 }
 
 /*
@@ -204,79 +207,80 @@ static int insert_slot(struct lodge_vm *vm, const struct lodge_slot *new)
  * more may be large again, so that small ones of what the process has in large
  * pages are withdrawn.
  */
-static int change_flags(struct lodge_vm *vm, const struct lodge_slot *old,
-			const struct lodge_slot *new)
+static void change_flags(struct lodge_vm *vm, const struct lodge_slot *old,
+			 const struct lodge_slot *new)
 {
-	struct lodge_slots *t = rebuild(current_slots(vm), old, new);
-
-	if (!t)
-		return -ENOMEM;
-	publish(vm, t);
+	publish(vm, old, new);
 	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		dirty_start(vm, new);
 	else
 		fault_collapse(vm, new);
-	return 0;
 }
 
-static int apply(struct lodge_vm *vm, const struct lodge_slot *old,
-		 const struct lodge_slot *new)
+/* No part of this can fail. */
+static void apply(struct lodge_vm *vm, const struct lodge_slot *old,
+		  const struct lodge_slot *new)
 {
 	if (!old)
-		return insert_slot(vm, new);
-	if (!new->npages)
-		return replace_slot(vm, old, NULL);
-	if (old->base != new->base)
-		return replace_slot(vm, old, new);
-	return old->flags == new->flags ? 0 : change_flags(vm, old, new);
-}
-
-/* The place of an id is reserved before, so that this cannot fail. */
-static void note_id(struct lodge_vm *vm, const struct lodge_slot *new)
-{
+		publish(vm, NULL, new);
+	else if (!new->npages)
+		replace_slot(vm, old, NULL);
+	else if (old->base != new->base)
+		replace_slot(vm, old, new);
+	else if (old->flags != new->flags)
+		change_flags(vm, old, new);
 	if (new->npages)
 		xa_store(&vm->slot_ids, new->id, xa_mk_value(new->base), GFP_KERNEL_ACCOUNT);
 	else
 		xa_erase(&vm->slot_ids, new->id);
 }
 
-static bool logs(u32 flags)
+static bool logs(const struct lodge_slot *slot)
 {
-	return flags & KVM_MEM_LOG_DIRTY_PAGES;
+	return slot && slot->npages && (slot->flags & KVM_MEM_LOG_DIRTY_PAGES);
+}
+
+static int check_change(struct lodge_vm *vm, const struct lodge_slot *old,
+			const struct lodge_slot *new)
+{
+	if (!new->npages)
+		return old ? 0 : -EINVAL;
+	if (old && (old->npages != new->npages || old->hva != new->hva ||
+		    ((old->flags ^ new->flags) & KVM_MEM_READONLY)))
+		return -EINVAL;
+	return overlaps(current_slots(vm), new) ? -EEXIST : 0;
+}
+
+/* All the memory that the change takes; what is not used does no harm. */
+static int prepare(struct lodge_vm *vm, const struct lodge_slot *old, struct lodge_slot *new)
+{
+	if (make_room(vm) || xa_reserve(&vm->slot_ids, new->id, GFP_KERNEL_ACCOUNT))
+		return -ENOMEM;
+	if (logs(old) && logs(new))
+		new->dirty = old->dirty;
+	else if (logs(new))
+		return dirty_alloc_bitmap(vm, new);
+	return 0;
 }
 
 static int change_slot(struct lodge_vm *vm, struct lodge_slot *new)
 {
-	const struct lodge_slot *old = find_id(vm, new->id);
-	unsigned long *old_dirty = old ? old->dirty : NULL;
-	bool logged = old && logs(old->flags);
-	bool logging = new->npages && logs(new->flags);
-	int err;
+	const struct lodge_slot *found = find_id(vm, new->id);
+	struct lodge_slot copy = found ? *found : (struct lodge_slot) { };
+	const struct lodge_slot *old = found ? &copy : NULL;
+	int err = check_change(vm, old, new) ?: prepare(vm, old, new);
 
-	if (!old && !new->npages)
-		return -EINVAL;
-	if (old && new->npages && (old->npages != new->npages || old->hva != new->hva ||
-				   ((old->flags ^ new->flags) & KVM_MEM_READONLY)))
-		return -EINVAL;
-	if (new->npages && overlaps(current_slots(vm), new))
-		return -EEXIST;
-	if (logged && logging)
-		new->dirty = old_dirty;
-	else if (logging && dirty_alloc_bitmap(vm, new))
-		return -ENOMEM;
+	if (err)
+		return err;
 	/* before anything is protected: a write must find the CPU's log on */
-	if (logging)
+	vm->nr_logging += logs(new) - logs(old);
+	if (logs(new))
 		dirty_update_logging(vm, true);
-	/* from here on old is gone, unless this fails */
-	err = apply(vm, old, new);
-	if (!err) {
-		note_id(vm, new);
-		vm->nr_logging += logging - logged;
-	}
+	apply(vm, old, new);
 	dirty_update_logging(vm, vm->nr_logging);
-	if (new->dirty != old_dirty)
-		kvfree(err ? new->dirty : old_dirty);
-	return err;
+	if (copy.dirty != new->dirty)
+		kvfree(copy.dirty);
+	return 0;
 }
 
 static int check_region(const struct kvm_userspace_memory_region *r)

@@ -17,9 +17,9 @@ struct lodge_slot {
 	unsigned long *dirty;	/* (A) a bit for each page, and room for a copy; or NULL */
 };
 
-/* Immutable once published, but for the bitmaps; replaced as a whole. */
+/* Nobody changes the one that is published, but for the bitmaps. */
 struct lodge_slots {
-	int count;
+	int count, room;
 	struct lodge_slot slot[];	/* ordered by base, no two overlap */
 };
 
