@@ -216,6 +216,8 @@ static void adjust_entry(struct kvm_cpuid_entry2 *e)
 		break;
 	case 0xd:
 		if (!e->index) {
+			/* the kernel may have left out what the CPU has */
+			e->eax &= cpuid_host_xcr0();
 			e->ebx = xsave_size(cpuid_host_xcr0(), false);
 			e->ecx = e->ebx;
 		} else if (e->index == 1) {

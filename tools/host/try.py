@@ -40,6 +40,7 @@ def arguments():
     parser.add_argument("-a", "--args", default="", help="more kernel arguments")
     parser.add_argument("-c", "--model", default="corei7_skylake_x", help="the emulator's CPU")
     parser.add_argument("-x", "--exclude", default="", help="CPU features it shall not have")
+    parser.add_argument("-A", "--add", default="", help="CPU features it shall have on top")
     parser.add_argument("-w", "--firmware", default="", help="novmx: VT-x locked off")
     parser.add_argument("-n", "--no-load", action="store_true", help="do not load lodge.ko")
     parser.add_argument("-l", "--full-log", action="store_true",
@@ -95,7 +96,8 @@ def main():
     options = arguments()
     out = paths.new_out("try")
     paths.drop_old_outs()
-    features = "exclude_features=\"%s\"" % options.exclude if options.exclude else ""
+    features = ", ".join("%s_features=\"%s\"" % pair for pair in (
+        ("add", options.add), ("exclude", options.exclude)) if pair[1])
     host = machine.Machine(out, cpus=options.cpus, memory=options.memory, model=options.model,
                            features=features, args=options.args,
                            firmware=options.firmware)
