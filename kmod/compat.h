@@ -109,7 +109,7 @@ static inline int compat_follow_pfn(struct vm_area_struct *vma, unsigned long ad
 				    u64 *pfn, bool *writable)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
-	spinlock_t *lock;
+	spinlock_t *lock;	/* the page table's */
 	pte_t *pte;
 	int err = follow_pte(vma->vm_mm, addr, &pte, &lock);
 
@@ -117,6 +117,7 @@ static inline int compat_follow_pfn(struct vm_area_struct *vma, unsigned long ad
 		return err;
 	*pfn = pte_pfn(*pte);
 	*writable = pte_write(*pte);
+	__acquire(lock);	/* for sparse: it is held where there was no error */
 	pte_unmap_unlock(pte, lock);
 #else
 	struct follow_pfnmap_args args = { .vma = vma, .address = addr };

@@ -449,6 +449,8 @@ SUBTEST(write_by_another_process)
 	struct iovec from = { &v, 8 }, to = { mem, 8 };
 	pid_t pid;
 
+	if (process_vm_readv(getpid(), &to, 1, &to, 1, 0) < 0 && errno == ENOSYS)
+		SKIP("this kernel has no process_vm_writev");
 	CHECK_READ(vcpu, GPA, 0);
 	fflush(stdout);
 	pid = fork();
@@ -564,8 +566,8 @@ SUBTEST(swapped_out)
 	FILE *f = fopen("/proc/swaps", "r");
 	char line[256];
 
-	CHECK(f && fgets(line, sizeof(line), f));
-	if (!fgets(line, sizeof(line), f))
+	/* one line is the heading */
+	if (!f || !fgets(line, sizeof(line), f) || !fgets(line, sizeof(line), f))
 		SKIP("no swap");
 	for (u64 i = 0; i < 64; i++) {
 		CHECK_EQ(guest_write(vcpu, GPA + i * PAGE_SIZE, i), 0);

@@ -150,21 +150,12 @@ static long leak_objects(const struct leak_mark *m, const char *cache)
 	return 0;
 }
 
-/*
- * A debugging kernel stores the stack of each allocation and never forgets one;
- * there kmemleak looks for what is lost.
- */
-static bool leak_pages_count(void)
-{
-	return access("/sys/kernel/debug/kmemleak", F_OK) != 0;
-}
-
 /* All of which more than @least is gone between the two marks. */
 static void leak_compare(const struct leak_mark *old, const struct leak_mark *new,
 			 long least, struct leak_list *l)
 {
 	l->nr = 0;
-	if (leak_pages_count())
+	if (!kernel_is_debugging())
 		leak_put(l, "pages", (old->free_kb - new->free_kb) / 4, least);
 	leak_put(l, "vmalloc areas", new->vmallocs - old->vmallocs, least);
 	for (int i = 0; i < new->nr_caches; i++) {

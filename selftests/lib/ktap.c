@@ -34,6 +34,16 @@ bool device_is_kvm(void)
 	return !strcmp(device, "/dev/kvm");
 }
 
+bool kernel_is_debugging(void)
+{
+	return access("/sys/kernel/debug/kmemleak", F_OK) == 0;
+}
+
+long patience(long limit)
+{
+	return kernel_is_debugging() ? 20 * limit : limit;
+}
+
 long read_number(const char *path, long missing)
 {
 	FILE *f = fopen(path, "r");

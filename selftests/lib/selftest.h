@@ -142,6 +142,11 @@ bool device_is_kvm(void);
 long read_number(const char *path, long missing);
 bool write_text(const char *path, const char *text);
 
+/* A kernel with KASAN and the like: it stores stacks, and takes its time. */
+bool kernel_is_debugging(void);
+/* How long something may take: @limit, or much more with such a kernel. */
+long patience(long limit);
+
 void test_diag(const char *fmt, ...) __printf(1, 2);
 void test_fail(const char *file, int line, const char *fmt, ...)
 	__noreturn __printf(3, 4);
