@@ -132,6 +132,13 @@ static inline int compat_follow_pfn(struct vm_area_struct *vma, unsigned long ad
 	return 0;
 }
 
+/* It lost its count. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define compat_eventfd_signal(ctx) ((void)eventfd_signal(ctx, 1))
+#else
+#define compat_eventfd_signal(ctx) eventfd_signal(ctx)
+#endif
+
 /* Renamed after 6.1. */
 #ifndef SECONDARY_EXEC_XSAVES
 #define SECONDARY_EXEC_XSAVES SECONDARY_EXEC_ENABLE_XSAVES

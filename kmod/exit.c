@@ -18,6 +18,7 @@
 #include "cpu/emulate_ops.h"
 #include "cpu/msr.h"
 #include "exit.h"
+#include "io/bus.h"
 #include "mem/fault.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
@@ -458,8 +459,11 @@ static int exit_io(struct lodge_vcpu *vcpu)
 	vcpu->pio.in = q & BIT(3);
 	vcpu->pio.port = q >> 16;
 	vcpu->pio.count = 1;
-	if (!vcpu->pio.in)
+	if (!vcpu->pio.in) {
+		if (bus_write(vcpu, IO_PORTS, vcpu->pio.port, &value, vcpu->pio.size))
+			return skip_and_resume(vcpu);
 		memcpy(vcpu->pio_data, &value, vcpu->pio.size);
+	}
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = vcpu->pio.in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	run->io.size = vcpu->pio.size;

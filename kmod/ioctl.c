@@ -27,6 +27,8 @@
 #include "cpu/msr.h"
 #include "cpu/msr_filter.h"
 #include "extension.h"
+#include "io/coalesced.h"
+#include "io/ioeventfd.h"
 #include "ioctl.h"
 #include "mem/dirty.h"
 #include "mem/slots.h"
@@ -36,7 +38,7 @@
 #include "vmx/cpu.h"
 #include "vmx/inject.h"
 
-#define VCPU_MMAP_PAGES	2	/* kvm_run, and the data of port I/O */
+#define VCPU_MMAP_PAGES	3	/* kvm_run, the data of port I/O, the ring of coalesced.c */
 
 static long check_extension(void *unused, unsigned long arg)
 {
@@ -369,6 +371,8 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 
 	if (in_ring(vcpu, vmf->pgoff))
 		vmf->page = dirty_ring_page(vcpu, vmf->pgoff - KVM_DIRTY_LOG_PAGE_OFFSET);
+	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
+		vmf->page = vcpu->vm->coalesced_page;
 	else if (vmf->pgoff < VCPU_MMAP_PAGES)
 		vmf->page = vmf->pgoff ? vcpu->pio_page : vcpu->run_page;
 	else
@@ -493,6 +497,21 @@ static long vm_ioctl_reset_dirty_rings(void *object, unsigned long unused)
 	return dirty_reset_rings(object);
 }
 
+/* Fixed-size structs again, for the machine. */
+#define VM_SET(name, type)						\
+static long vm_ioctl_##name(void *object, unsigned long arg)		\
+{									\
+	struct type data;						\
+									\
+	if (copy_from_user(&data, (void __user *)arg, sizeof(data)))	\
+		return -EFAULT;						\
+	return name(object, &data);					\
+}
+
+VM_SET(ioeventfd_set, kvm_ioeventfd)
+VM_SET(coalesced_register, kvm_coalesced_mmio_zone)
+VM_SET(coalesced_unregister, kvm_coalesced_mmio_zone)
+
 /* One range of a filter; its bitmap lies elsewhere in user memory. */
 static int copy_msr_range(struct lodge_msr_filter *f, const struct kvm_msr_filter_range *r)
 {
@@ -550,6 +569,9 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_TSC_KHZ, vm_ioctl_set_tsc_khz },
 	{ KVM_GET_TSC_KHZ, vm_ioctl_get_tsc_khz },
 	{ KVM_X86_SET_MSR_FILTER, vm_ioctl_set_msr_filter },
+	{ KVM_IOEVENTFD, vm_ioctl_ioeventfd_set },
+	{ KVM_REGISTER_COALESCED_MMIO, vm_ioctl_coalesced_register },
+	{ KVM_UNREGISTER_COALESCED_MMIO, vm_ioctl_coalesced_unregister },
 	{ KVM_GET_DIRTY_LOG, vm_ioctl_get_dirty_log },
 	{ KVM_CLEAR_DIRTY_LOG, vm_ioctl_clear_dirty_log },
 	{ KVM_RESET_DIRTY_RINGS, vm_ioctl_reset_dirty_rings },

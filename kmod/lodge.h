@@ -14,6 +14,7 @@
  *
  * Lock order, outermost first:
  *   vcpu->lock -> vm->lock -> vm->slots_lock -> mmap_lock -> vm->ept_lock
+ *   vm->io_lock, vm->coalesced_lock: with nothing inside them
  * Documentation/locking.rst tells why.
  */
 #ifndef LODGE_H
@@ -239,6 +240,7 @@ struct lodge_vcpu {
 	int ept_cached;			/* (V) */
 };
 
+struct io_table;
 struct lodge_slots;
 struct lodge_msr_filter;
 
@@ -264,6 +266,12 @@ struct lodge_vm {
 	struct mmu_notifier mn;
 	unsigned long inval_seq;	/* (E), read before a fault; mem/notifier.c */
 	int inval_active;		/* (E) */
+	struct mutex io_lock;		/* devices come and go */
+	struct io_table __rcu *io[2];	/* read under srcu, written io_lock; io/bus.c */
+	int io_devs[2];			/* io_lock, read without: how many each has */
+	struct page *coalesced_page;	/* (C); shared with user space */
+	spinlock_t coalesced_lock;	/* contents of that page */
+
 	bool logging;			/* slots_lock; the CPUs are to log written pages */
 	u32 ring_entries;		/* fixed by the first vCPU; 0: bitmaps */
 	bool manual_protect;		/* (L) GET_DIRTY_LOG clears nothing */

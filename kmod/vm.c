@@ -14,6 +14,7 @@
 #include "lodge.h"
 #include "cpu/clock.h"
 #include "cpu/msr_filter.h"
+#include "io/bus.h"
 #include "mem/ept.h"
 #include "mem/notifier.h"
 #include "mem/slots.h"
@@ -31,6 +32,10 @@ struct lodge_vm *vm_create(void)
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
 	mutex_init(&vm->slots_lock);
+	spin_lock_init(&vm->coalesced_lock);
+	vm->coalesced_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!vm->coalesced_page)
+		goto no_page;
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	err = ept_init(vm);
@@ -39,6 +44,9 @@ struct lodge_vm *vm_create(void)
 	err = slots_init(vm);
 	if (err)
 		goto no_slots;
+	err = bus_init(vm);
+	if (err)
+		goto no_bus;
 	err = vmx_cpus_get();
 	if (err)
 		goto no_vmx;
@@ -51,11 +59,15 @@ struct lodge_vm *vm_create(void)
 no_notifier:
 	vmx_cpus_put();
 no_vmx:
+	bus_destroy(vm);
+no_bus:
 	slots_destroy(vm);
 no_slots:
 	ept_destroy(vm);
 no_ept:
 	mmdrop(vm->mm);
+	__free_page(vm->coalesced_page);
+no_page:
 	kvfree(vm);
 	return ERR_PTR(err);
 }
@@ -69,6 +81,8 @@ static void vm_destroy(struct lodge_vm *vm)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_free(vm->vcpus[i]);
 	vmx_cpus_put();
+	bus_destroy(vm);
+	__free_page(vm->coalesced_page);
 	msr_filter_free(rcu_dereference_protected(vm->msr_filter, 1));
 	slots_destroy(vm);
 	ept_destroy(vm);

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "../lodge.h"
+#include "../io/bus.h"
 #include "../mem/gva.h"
 #include "../mem/slots.h"
 #include "../vmx/inject.h"
@@ -161,10 +162,13 @@ static enum emu_status op_read(struct emu_ctx *ctx, u64 linear, void *buf, unsig
 static enum emu_status mmio_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
 				  unsigned int len)
 {
-	struct lodge_mmio *w = &vcpu->mmio_write[vcpu->mmio_writes];
+	struct lodge_mmio *w;
 
+	if (bus_write(vcpu, IO_MEMORY, gpa, buf, len))
+		return EMU_OK;
 	if (vcpu->mmio_writes == LODGE_MMIO_MAX)
 		return EMU_UNHANDLED;
+	w = &vcpu->mmio_write[vcpu->mmio_writes];
 	w->gpa = gpa;
 	w->len = len;
 	memcpy(w->data, buf, len);
@@ -274,6 +278,11 @@ static enum emu_status op_pio_out(struct emu_ctx *ctx, u16 port, unsigned int si
 {
 	struct lodge_vcpu *vcpu = vcpu_of(ctx);
 
+	/* from the first that the kernel does not serve, all go to user space */
+	for (; count && bus_write(vcpu, IO_PORTS, port, buf, size); count--)
+		buf += size;
+	if (!count)
+		return EMU_OK;
 	vcpu->pio.in = false;
 	vcpu->pio.port = port;
 	vcpu->pio.size = size;
