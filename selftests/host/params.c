@@ -103,15 +103,14 @@ SUBTEST(dirty_ring_without_pml)
 	check_with("pml", "N", "dirtyring");
 }
 
-/* The age of pages is known by mapping them again, and there is no PML either. */
+/*
+ * The age of pages is known by mapping them again. The dirty log is not run so: the
+ * emulated CPU then sets the accessed bits of the guest's page tables without asking
+ * EPT for the right to write, and kvm_intel (eptad=0) misses those writes as well.
+ */
 SUBTEST(memory_without_accessed_bits)
 {
 	check_with("eptad", "N", "hostmem");
-}
-
-SUBTEST(dirty_log_without_accessed_bits)
-{
-	check_with("eptad", "N", "dirtylog");
 }
 
 /* Every entry and exit drops what the TLB knows of the guest. */

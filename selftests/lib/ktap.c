@@ -142,7 +142,7 @@ void check_eq(const char *file, int line, const char *what, long long got,
 /* Waits for a child's end; kills it and returns -1 after the time limit. */
 static int wait_limited(pid_t pid)
 {
-	struct timespec limit = { .tv_sec = time_limit };
+	struct timespec limit = { .tv_sec = patience(time_limit) };
 	int status;
 	sigset_t set;
 
@@ -188,7 +188,7 @@ static int run_one(const struct subtest *t, int nr)
 
 	if (status == -1)
 		test_diag(pid < 0 ? "cannot fork" : "timed out after %d s",
-			  time_limit);
+			  (int)patience(time_limit));
 	else if (WIFSIGNALED(status))
 		test_diag("killed by signal %d", WTERMSIG(status));
 	status = status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAIL;
