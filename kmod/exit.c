@@ -463,6 +463,9 @@ static int exit_io(struct lodge_vcpu *vcpu)
 		if (bus_write(vcpu, IO_PORTS, vcpu->pio.port, &value, vcpu->pio.size))
 			return skip_and_resume(vcpu);
 		memcpy(vcpu->pio_data, &value, vcpu->pio.size);
+	} else if (bus_read(vcpu, IO_PORTS, vcpu->pio.port, &value, vcpu->pio.size)) {
+		merge_in(vcpu, value);
+		return skip_and_resume(vcpu);
 	}
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = vcpu->pio.in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;

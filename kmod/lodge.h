@@ -14,7 +14,8 @@
  *
  * Lock order, outermost first:
  *   vcpu->lock -> vm->lock -> vm->slots_lock -> mmap_lock -> vm->ept_lock
- *   vm->io_lock, vm->coalesced_lock: with nothing inside them
+ *   vm->lock -> vm->io_lock; vm->irqfd_lock -> vm->irq_lock
+ *   vm->irq_lock, vm->coalesced_lock: leaves
  * Documentation/locking.rst tells why.
  */
 #ifndef LODGE_H
@@ -243,6 +244,17 @@ struct lodge_vcpu {
 struct io_table;
 struct lodge_slots;
 struct lodge_msr_filter;
+struct lodge_ioapic;
+struct lodge_pic;
+struct lodge_pit;
+struct route_table;
+
+/* Which interrupt controllers the kernel has for a machine. */
+enum lodge_irqchip {
+	IRQCHIP_NONE,			/* the client has them all */
+	IRQCHIP_SPLIT,			/* a local APIC for each vCPU */
+	IRQCHIP_KERNEL,			/* and two PICs and an IOAPIC */
+};
 
 struct lodge_vm {
 	struct mm_struct *mm;		/* (C) the process whose memory this is */
@@ -271,6 +283,20 @@ struct lodge_vm {
 	int io_devs[2];			/* io_lock, read without: how many each has */
 	struct page *coalesced_page;	/* (C); shared with user space */
 	spinlock_t coalesced_lock;	/* contents of that page */
+
+	/* Interrupts: irq/. */
+	enum lodge_irqchip irqchip;	/* written (L) before the first vCPU, with release */
+	spinlock_t irq_lock;		/* with interrupts off: state of PIC, IOAPIC, PIT */
+	struct lodge_pic *pic;		/* (C) once it is there; contents irq_lock */
+	struct lodge_ioapic *ioapic;	/* (C) likewise */
+	struct lodge_pit *pit;		/* (C) likewise */
+	struct route_table __rcu *routes;	/* read under srcu, written irqfd_lock */
+	struct mutex irqfd_lock;	/* eventfds and the table of routes come and go */
+	struct list_head irqfds;	/* irqfd_lock */
+	struct list_head resamplers;	/* irqfd_lock, read under srcu */
+	u32 split_pins;			/* (C) routes whose EOIs a split chip's client wants */
+	bool x2apic_ids;		/* (L), read without: 32-bit ids in APIC states, MSIs */
+	bool no_broadcast_quirk;	/* (L), read without: ffh is an x2APIC id like others */
 
 	bool logging;			/* slots_lock; the CPUs are to log written pages */
 	u32 ring_entries;		/* fixed by the first vCPU; 0: bitmaps */

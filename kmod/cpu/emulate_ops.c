@@ -122,7 +122,13 @@ static enum emu_status mmio_read(struct lodge_vcpu *vcpu, gpa_t gpa, void *buf, 
 	vcpu->mmio_reads = vcpu->mmio_cursor;
 	r->gpa = gpa;
 	r->len = len;
-	return EMU_STOP;
+	if (!bus_read(vcpu, IO_MEMORY, gpa, r->data, len))
+		return EMU_STOP;
+	/* kept like an answer of user space's: reading may have changed the device */
+	memcpy(buf, r->data, len);
+	vcpu->mmio_reads++;
+	vcpu->mmio_cursor++;
+	return EMU_OK;
 }
 
 static enum emu_status read_piece(struct lodge_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
@@ -255,12 +261,28 @@ static enum emu_status op_probe(struct emu_ctx *ctx, u64 linear, unsigned int le
 	return st;
 }
 
+static bool kernel_pio_in(struct lodge_vcpu *vcpu, u16 port, unsigned int size, void *buf,
+			  unsigned int count)
+{
+	unsigned int i;
+
+	if (!bus_read(vcpu, IO_PORTS, port, buf, size))
+		return false;
+	for (i = 1; i < count; i++)
+		/* a device that goes in the middle leaves an empty bus */
+		if (!bus_read(vcpu, IO_PORTS, port, buf + i * size, size))
+			memset(buf + i * size, 0xff, size);
+	return true;
+}
+
 static enum emu_status op_pio_in(struct emu_ctx *ctx, u16 port, unsigned int size, void *buf,
 				 unsigned int count)
 {
 	struct lodge_vcpu *vcpu = vcpu_of(ctx);
 
 	if (!vcpu->pio.ready) {
+		if (kernel_pio_in(vcpu, port, size, buf, count))
+			return EMU_OK;
 		vcpu->pio.in = true;
 		vcpu->pio.port = port;
 		vcpu->pio.size = size;

@@ -154,24 +154,60 @@ static int last_below(const struct io_table *t, u64 addr)
 	return lo - 1;
 }
 
-bool bus_write(struct lodge_vcpu *vcpu, enum io_space space, u64 addr,
-	       const void *data, unsigned int len)
+struct access {
+	struct lodge_vcpu *vcpu;
+	u64 addr;
+	void *data;
+	unsigned int len;
+	bool write;
+};
+
+static bool offer(struct io_dev *dev, const struct access *a)
 {
+	if (last_address(dev) < a->addr)
+		return false;
+	/* a write is handed over as const */
+	if (a->write)
+		return dev->ops->write(dev, a->vcpu, a->addr, a->data, a->len);
+	return dev->ops->read && dev->ops->read(dev, a->vcpu, a->addr, a->data, a->len);
+}
+
+static bool find_taker(enum io_space space, const struct access *a)
+{
+	struct lodge_vm *vm = a->vcpu->vm;
 	const struct io_table *t;
 	bool taken = false;
 	int idx, i;
 
 	/* a machine without such devices does not pay for them */
-	if (!READ_ONCE(vcpu->vm->io_devs[space]))
+	if (!READ_ONCE(vm->io_devs[space]))
 		return false;
-	idx = srcu_read_lock(&vcpu->vm->srcu);
-	t = srcu_dereference(vcpu->vm->io[space], &vcpu->vm->srcu);
-	for (i = last_below(t, addr); !taken && i >= 0 && t->slot[i].reach >= addr; i--) {
+	idx = srcu_read_lock(&vm->srcu);
+	t = srcu_dereference(vm->io[space], &vm->srcu);
+	i = last_below(t, a->addr);
+	for (; !taken && i >= 0 && t->slot[i].reach >= a->addr; i--) {
 		struct io_dev *dev = READ_ONCE(t->slot[i].dev);
 
-		if (dev && last_address(dev) >= addr)
-			taken = dev->ops->write(dev, vcpu, addr, data, len);
+		taken = dev && offer(dev, a);
 	}
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	srcu_read_unlock(&vm->srcu, idx);
 	return taken;
+}
+
+bool bus_read(struct lodge_vcpu *vcpu, enum io_space space, u64 addr,
+	      void *data, unsigned int len)
+{
+	struct access a = { .vcpu = vcpu, .addr = addr, .data = data, .len = len };
+
+	return find_taker(space, &a);
+}
+
+bool bus_write(struct lodge_vcpu *vcpu, enum io_space space, u64 addr,
+	       const void *data, unsigned int len)
+{
+	struct access a = {
+		.vcpu = vcpu, .addr = addr, .data = (void *)data, .len = len, .write = true,
+	};
+
+	return find_taker(space, &a);
 }

@@ -11,6 +11,8 @@ struct io_dev;
 
 struct io_ops {
 	/* False: not for this device after all.  Inside SRCU; may not sleep long. */
+	bool (*read)(struct io_dev *dev, struct lodge_vcpu *vcpu, u64 addr,
+		     void *data, unsigned int len);	/* NULL: it never answers */
 	bool (*write)(struct io_dev *dev, struct lodge_vcpu *vcpu, u64 addr,
 		      const void *data, unsigned int len);
 	/* No access is going on any more. */
@@ -35,7 +37,9 @@ void bus_remove(struct lodge_vm *vm, struct io_dev *dev);
 /* The first device after @from (NULL: of all) that has these ops. */
 struct io_dev *bus_next(struct lodge_vm *vm, const struct io_ops *ops, struct io_dev *from);
 
-/* By the vCPU, whose guest writes there; false: nobody in the kernel wants it. */
+/* By the vCPU, whose guest accesses that; false: nobody in the kernel wants it. */
+bool bus_read(struct lodge_vcpu *vcpu, enum io_space space, u64 addr,
+	      void *data, unsigned int len);
 bool bus_write(struct lodge_vcpu *vcpu, enum io_space space, u64 addr,
 	       const void *data, unsigned int len);
 

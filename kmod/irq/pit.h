@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The 8254 interval timer, and the speaker port that shows its third channel. */
+#ifndef LODGE_IRQ_PIT_H
+#define LODGE_IRQ_PIT_H
+
+#include "irq.h"
+
+/* Under vm->lock; on the bus at ports 40h to 43h, and 61h unless it is a dummy. */
+int pit_create(struct lodge_vm *vm, const struct kvm_pit_config *config);
+/* Stops its timer; before the bus and the vCPUs go. */
+void pit_stop(struct lodge_vm *vm);
+void pit_get(struct lodge_vm *vm, struct kvm_pit_state2 *out);
+int pit_set(struct lodge_vm *vm, const struct kvm_pit_state2 *in);
+/* Are ticks that the guest has not taken delivered later? */
+int pit_set_reinject(struct lodge_vm *vm, bool reinject);
+
+/* The guest has taken GSI 0; without vm->irq_lock. */
+void pit_acked(struct lodge_vm *vm);
+/* Does anybody wait for that? */
+bool pit_wants_ack(struct lodge_vm *vm);
+
+#endif
