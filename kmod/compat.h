@@ -20,6 +20,8 @@
 #include <linux/version.h>
 #include <linux/vtime.h>
 #include <asm/cpufeature.h>
+#include <asm/apic.h>
+#include <asm/irq_vectors.h>
 #include <asm/nmi.h>
 #include <asm/reboot.h>
 #include <asm/vmx.h>
@@ -194,6 +196,22 @@ static inline bool compat_fred_active(void)
 	return cpu_feature_enabled(X86_FEATURE_FRED);
 #else
 	return false;
+#endif
+}
+
+/* The kernel has a vector for posted interrupts where it was built with KVM. */
+#ifdef POSTED_INTR_VECTOR
+#define COMPAT_POSTED_VECTOR	POSTED_INTR_VECTOR
+#else
+#define COMPAT_POSTED_VECTOR	0
+#endif
+
+static inline void compat_send_posted(int cpu)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	apic->send_IPI_mask(cpumask_of(cpu), COMPAT_POSTED_VECTOR);
+#else
+	__apic_send_IPI_mask(cpumask_of(cpu), COMPAT_POSTED_VECTOR);
 #endif
 }
 

@@ -10,6 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/kvm_para.h>
 #include <linux/nospec.h>
+#include <asm/apicdef.h>
 
 #include "lodge.h"
 #include "cpu/cpuid.h"
@@ -19,6 +20,7 @@
 #include "cpu/msr.h"
 #include "exit.h"
 #include "io/bus.h"
+#include "irq/lapic.h"
 #include "mem/fault.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
@@ -74,6 +76,15 @@ int exit_shutdown(struct lodge_vcpu *vcpu)
 int exit_ring_full(struct lodge_vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
+	return EXIT_TO_USER;
+}
+
+/* The IOAPIC is the client's, and waits for the end of what it sent. */
+int exit_ioapic_eoi(struct lodge_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+	vcpu->run->eoi.vector = vcpu->eoi_exit;
+	vcpu->eoi_exit = -1;
 	return EXIT_TO_USER;
 }
 
@@ -298,6 +309,10 @@ static int exit_cpuid(struct lodge_vcpu *vcpu)
 static int exit_hlt(struct lodge_vcpu *vcpu)
 {
 	regs_skip_insn(vcpu);
+	if (vcpu->apic) {
+		vcpu->mp_state = KVM_MP_STATE_HALTED;
+		return EXIT_RESUME;
+	}
 	vcpu->run->exit_reason = KVM_EXIT_HLT;
 	return EXIT_TO_USER;
 }
@@ -323,7 +338,7 @@ static int exit_mov_to_cr(struct lodge_vcpu *vcpu, int cr, unsigned long value)
 	case 8:
 		skip_or_gp(vcpu, cr8_write(vcpu, value));
 		/* a lower priority may let an interrupt of user space's through */
-		if (vcpu->cr8 >= old_cr8)
+		if (vcpu->apic || vcpu->cr8 >= old_cr8)
 			return EXIT_RESUME;
 		vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 		return EXIT_TO_USER;
@@ -353,7 +368,7 @@ static int exit_cr(struct lodge_vcpu *vcpu)
 	case 1:
 		if (cr != 8)
 			return exit_unexpected(vcpu);
-		regs_set_gpr(vcpu, reg, vcpu->cr8);
+		regs_set_gpr(vcpu, reg, cr8_read(vcpu));
 		return skip_and_resume(vcpu);
 	case 2:
 		return skip_or_gp(vcpu, cr0_write(vcpu, regs_cr0(vcpu) & ~X86_CR0_TS));
@@ -562,6 +577,37 @@ static int exit_xsetbv(struct lodge_vcpu *vcpu)
 	return skip_or_gp(vcpu, ok);
 }
 
+/*
+ * Bits 11:0 of the qualification are the offset, 15:12 say how: vol. 3C table 27-6.
+ * What ends an interrupt needs no look at the instruction.
+ */
+static int exit_apic_access(struct lodge_vcpu *vcpu)
+{
+	unsigned long q = vcpu->exit_qual;
+
+	if (vcpu->idt_info & VECTORING_INFO_VALID_MASK)
+		return delivery_error(vcpu, APIC_DEFAULT_PHYS_BASE | (q & APIC_ACCESS_OFFSET));
+	if ((q & (APIC_ACCESS_TYPE | APIC_ACCESS_OFFSET)) ==
+	    (TYPE_LINEAR_APIC_INST_WRITE | APIC_EOI)) {
+		lapic_eoi(vcpu);
+		return skip_and_resume(vcpu);
+	}
+	return emulated(vcpu, emulate_insn(vcpu));
+}
+
+/* The CPU has stored it, and gone on to the next instruction: vol. 3C 29.4.3.3. */
+static int exit_apic_write(struct lodge_vcpu *vcpu)
+{
+	lapic_write_done(vcpu, vcpu->exit_qual & 0xff0);
+	return EXIT_RESUME;
+}
+
+static int exit_eoi_induced(struct lodge_vcpu *vcpu)
+{
+	lapic_eoi_done(vcpu, vcpu->exit_qual);
+	return EXIT_RESUME;
+}
+
 /* There is no performance counter. */
 static int exit_rdpmc(struct lodge_vcpu *vcpu)
 {
@@ -634,9 +680,9 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_MONITOR_INSTRUCTION]	= exit_mwait,
 	[EXIT_REASON_PAUSE_INSTRUCTION]		= exit_unexpected,
 	[EXIT_REASON_MCE_DURING_VMENTRY]	= exit_unexpected,
-	[EXIT_REASON_TPR_BELOW_THRESHOLD]	= exit_unexpected,
-	[EXIT_REASON_APIC_ACCESS]		= exit_unexpected,
-	[EXIT_REASON_EOI_INDUCED]		= exit_unexpected,
+	[EXIT_REASON_TPR_BELOW_THRESHOLD]	= exit_resume,	/* lapic.c looks again */
+	[EXIT_REASON_APIC_ACCESS]		= exit_apic_access,
+	[EXIT_REASON_EOI_INDUCED]		= exit_eoi_induced,
 	[EXIT_REASON_GDTR_IDTR]			= exit_unexpected,
 	[EXIT_REASON_LDTR_TR]			= exit_unexpected,
 	[EXIT_REASON_EPT_VIOLATION]		= exit_ept_violation,
@@ -647,7 +693,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_INVVPID]			= exit_ud,
 	[EXIT_REASON_WBINVD]			= skip_and_resume,	/* caches are coherent */
 	[EXIT_REASON_XSETBV]			= exit_xsetbv,
-	[EXIT_REASON_APIC_WRITE]		= exit_unexpected,
+	[EXIT_REASON_APIC_WRITE]		= exit_apic_write,
 	[EXIT_REASON_RDRAND]			= exit_ud,	/* not in its CPUID */
 	[EXIT_REASON_INVPCID]			= exit_unexpected,
 	[EXIT_REASON_VMFUNC]			= exit_ud,

@@ -14,6 +14,7 @@ int exit_stepped(struct lodge_vcpu *vcpu);
 /* User space has to make room for more pages that this vCPU writes. */
 int exit_ring_full(struct lodge_vcpu *vcpu);
 /* User space has an interrupt, and the guest takes it now. */
+int exit_ioapic_eoi(struct lodge_vcpu *vcpu);
 int exit_irq_window(struct lodge_vcpu *vcpu);
 
 #endif

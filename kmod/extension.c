@@ -12,6 +12,8 @@
 #include "cpu/clock.h"
 #include "cpu/cpuid.h"
 #include "extension.h"
+#include "irq/route.h"
+#include "irqchip.h"
 #include "mem/dirty.h"
 
 static int nr_vcpus(void)
@@ -49,7 +51,8 @@ static int enable_user_msrs(struct lodge_vm *vm, const __u64 *args)
 }
 
 /* Of KVM's habits that are no PC's, those that lodge shares by default. */
-#define QUIRKS	(KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
+#define QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_LAPIC_MMIO_HOLE | \
+		 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 
 static int disable_quirks(struct lodge_vm *vm, const __u64 *args)
 {
@@ -77,6 +80,37 @@ static int enable_manual_protect(struct lodge_vm *vm, const __u64 *args)
 static int enable_dirty_ring(struct lodge_vm *vm, const __u64 *args)
 {
 	return dirty_ring_enable(vm, args[0]);
+}
+
+static int enable_split_irqchip(struct lodge_vm *vm, const __u64 *args)
+{
+	return irqchip_create_split(vm, args[0]);
+}
+
+#define X2APIC_API	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+
+static int enable_x2apic_api(struct lodge_vm *vm, const __u64 *args)
+{
+	if (args[0] & ~(u64)X2APIC_API)
+		return -EINVAL;
+	if (args[0] & KVM_X2APIC_API_USE_32BIT_IDS)
+		vm->x2apic_ids = true;
+	if (args[0] & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+		vm->no_broadcast_quirk = true;
+	return 0;
+}
+
+/* Once; the same again is no error. */
+static int enable_max_vcpu_id(struct lodge_vm *vm, const __u64 *args)
+{
+	if (!args[0] || args[0] > LODGE_MAX_VCPU_ID)
+		return -EINVAL;
+	if (vm->max_id != LODGE_MAX_VCPU_ID && vm->max_id != args[0])
+		return -EINVAL;
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	vm->max_id = args[0];
+	return 0;
 }
 
 /* MWAIT may stop the CPU: its timer must run on, and its monitor work. */
@@ -124,6 +158,7 @@ static const struct {
 	int (*ask)(void);	/* instead of value */
 	int (*enable)(struct lodge_vm *vm, const __u64 *args);	/* under vm->lock */
 } caps[] = {
+	{ KVM_CAP_IRQCHIP, 1 },
 	{ KVM_CAP_HLT, 1 },
 	{ KVM_CAP_USER_MEMORY, 1 },
 	{ KVM_CAP_EXT_CPUID, 1 },
@@ -134,9 +169,17 @@ static const struct {
 	{ KVM_CAP_SYNC_MMU, 1 },
 	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
 	{ KVM_CAP_USER_NMI, 1 },
+	{ KVM_CAP_IRQ_ROUTING, LODGE_MAX_GSIS },
+	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
 	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
 	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
+	{ KVM_CAP_PIT, 1 },
+	{ KVM_CAP_REINJECT_CONTROL, 1 },
+	{ KVM_CAP_PIT2, 1 },
+	{ KVM_CAP_PIT_STATE2, 1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
 	{ KVM_CAP_MCE, LODGE_MCE_BANKS },
+	{ KVM_CAP_IRQFD, 1 },
 	{ KVM_CAP_IOEVENTFD, 1 },
 	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
 	{ KVM_CAP_VCPU_EVENTS, 1 },
@@ -146,16 +189,21 @@ static const struct {
 	{ KVM_CAP_XCRS, 0, has_xsave },
 	{ KVM_CAP_TSC_CONTROL, 0, can_scale_tsc },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
 	{ KVM_CAP_MAX_VCPUS, LODGE_MAX_VCPUS },
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_SIGNAL_MSI, 1 },
 	{ KVM_CAP_READONLY_MEM, 1 },
+	{ KVM_CAP_IRQFD_RESAMPLE, 1 },
 	{ KVM_CAP_EXT_EMUL_CPUID, 1 },
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
 	{ KVM_CAP_IOEVENTFD_NO_LENGTH, 1 },
 	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS, 1, NULL, disable_quirks },
-	{ KVM_CAP_MAX_VCPU_ID, LODGE_MAX_VCPU_ID },
+	{ KVM_CAP_SPLIT_IRQCHIP, 1, NULL, enable_split_irqchip },
+	{ KVM_CAP_MAX_VCPU_ID, LODGE_MAX_VCPU_ID, NULL, enable_max_vcpu_id },
+	{ KVM_CAP_X2APIC_API, X2APIC_API, NULL, enable_x2apic_api },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_X86_DISABLE_EXITS, 0, exits_that_can_go, disable_exits },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },

@@ -4,11 +4,13 @@
  * who wants its attention.  It is Dekker's: the asker writes what it wants and
  * then reads the mode, the vCPU writes the mode and then reads what is wanted,
  * with a full barrier between the two on both sides.  So either the vCPU sees
- * the wish before it enters, or the asker sees that it needs an IPI.  Nothing
+ * the wish before it enters, or the asker sees that it needs an IPI.  A vCPU that
+ * sleeps is the same story with the task's state in place of the mode.  Nothing
  * here ever waits for a vCPU that is outside.
  */
 #include <linux/cpumask.h>
 #include <linux/percpu.h>
+#include <linux/rcuwait.h>
 #include <linux/smp.h>
 #include <trace/events/ipi.h>
 
@@ -21,6 +23,8 @@ void vcpu_kick(struct lodge_vcpu *vcpu)
 {
 	int cpu;
 
+	/* has a full barrier: pairs with set_current_state() in halt.c */
+	rcuwait_wake_up(&vcpu->wait);
 	/* pairs with vcpu_mode_in_guest() */
 	smp_mb();
 	/* EXITING: the first asker's IPI serves everybody */

@@ -27,10 +27,12 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/rcuwait.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <asm/page.h>
 #include <asm/fpu/types.h>
@@ -48,6 +50,7 @@
 #define LODGE_MAX_VCPUS		1024
 #define LODGE_MAX_VCPU_ID	4096	/* ids are below this */
 #define LODGE_MAX_SLOTS		32764	/* slot ids are below this, as KVM's */
+#define LODGE_MAX_GSIS		4096	/* likewise; and so many routes */
 #define LODGE_MAX_CPUID_ENTRIES	256
 #define LODGE_MAX_RING_BYTES	(65536 * sizeof(struct kvm_dirty_gfn))
 #define LODGE_MCE_BANKS		32
@@ -75,6 +78,8 @@ enum lodge_request {
 	REQ_FLUSH_GUEST_TLB,	/* drop this vCPU's linear translations (INVVPID) */
 	REQ_DIRTY_LOGGING,	/* the CPU is to begin or end logging written pages */
 	REQ_MSR_FILTER,		/* the set of MSRs that need no exit has changed */
+	REQ_ARRIVED,		/* an INIT, a SIPI or an NMI is there */
+	REQ_EOI_VECTORS,	/* whose EOIs are wanted has changed */
 };
 
 /* Values of lodge_vcpu.mode. */
@@ -86,6 +91,20 @@ enum lodge_vcpu_mode {
 
 struct lodge_vm;
 struct lodge_vcpu;
+struct lodge_lapic;
+
+/*
+ * Interrupts on their way to a vCPU: a bit for each vector, and in control a bit
+ * that says that there are any.  The CPU takes them out of here by itself while the
+ * guest runs with posted interrupts; else irq/lapic.c does.  SDM vol. 3C 29.6.
+ */
+struct lodge_posted {
+	unsigned long requests[4];	/* (A) */
+	unsigned long control;		/* (A) bit POSTED_ON; others: unused, zero */
+	unsigned long reserved[3];
+} __aligned(64);
+
+#define POSTED_ON	0
 
 /* A VMCS with everything we know about it. */
 struct vmcs_ctx {
@@ -168,6 +187,13 @@ struct lodge_vcpu {
 	bool nmi_injected;		/* (V) likewise */
 	u8 nmi_pending;			/* (V) 0 to 2: one may wait behind a blocked one */
 	u8 irq;				/* (V) vector */
+	bool irq_waiting;		/* (V) one more wants in: open the window */
+	bool posting;			/* (P), read (A): the CPU takes posted interrupts */
+	u8 tpr_threshold;		/* (V) as in the VMCS */
+	s16 eoi_exit;			/* (V) vector to tell the client of, or -1 */
+	s16 user_extint;		/* (V) vector from a PIC of the client's, or -1 */
+	struct lodge_lapic *apic;	/* (C) NULL: the client has it */
+	struct lodge_posted posted;
 	struct lodge_exception ex;	/* (V) */
 
 	struct vmcs_ctx vmcs;
@@ -181,7 +207,12 @@ struct lodge_vcpu {
 	struct kvm_run *run;		/* (C) shared with user space: copy once */
 	struct page *run_page, *pio_page;	/* (C) */
 	void *pio_data;			/* (C) page behind kvm_run, shared likewise */
-	struct task_struct *task;	/* (A) inside KVM_RUN, for kicks; kick.c */
+	struct rcuwait wait;		/* (A) its task, halted; kick.c */
+	int mp_state;			/* (V) KVM_MP_STATE_*, read by others as a hint */
+	bool unhalted;			/* (A) kicked out of a halt, this one or the next */
+	atomic_t nmi_arrived;		/* (A) NMIs since they were last taken */
+	unsigned int halt_poll_ns;	/* (V) how long to look before sleeping */
+	bool apic_elsewhere;		/* (V) counted in vm->apics_elsewhere */
 
 	/* CPU state that the VMCS does not hold. */
 	unsigned long cr0, cr4;		/* (V) as the guest sees them, less owned bits */
@@ -269,6 +300,9 @@ struct lodge_vm {
 
 	struct lodge_vcpu *vcpus[LODGE_MAX_VCPUS];	/* written (L), read (A): publish */
 	int nr_vcpus;			/* (L), read with acquire */
+	struct xarray vcpu_ids;		/* (L), read without: vCPUs by id */
+	u32 boot_id;			/* (L) until the first vCPU: the one that boots */
+	u32 max_id;			/* (L) until the first vCPU: ids are below this */
 
 	spinlock_t ept_lock;		/* entries of the EPT, invalidation counts */
 	u64 *ept_root;			/* (C); entries (E) */
@@ -287,6 +321,8 @@ struct lodge_vm {
 	/* Interrupts: irq/. */
 	enum lodge_irqchip irqchip;	/* written (L) before the first vCPU, with release */
 	spinlock_t irq_lock;		/* with interrupts off: state of PIC, IOAPIC, PIT */
+	struct page *apic_access;	/* (C) the page whose accesses the CPU recognises */
+	atomic_t apics_elsewhere;	/* (A) vCPUs for whom it must not be in the EPT */
 	struct lodge_pic *pic;		/* (C) once it is there; contents irq_lock */
 	struct lodge_ioapic *ioapic;	/* (C) likewise */
 	struct lodge_pit *pit;		/* (C) likewise */
@@ -294,6 +330,7 @@ struct lodge_vm {
 	struct mutex irqfd_lock;	/* eventfds and the table of routes come and go */
 	struct list_head irqfds;	/* irqfd_lock */
 	struct list_head resamplers;	/* irqfd_lock, read under srcu */
+	struct work_struct irqfd_reaper;	/* drops those whose eventfd is closed */
 	u32 split_pins;			/* (C) routes whose EOIs a split chip's client wants */
 	bool x2apic_ids;		/* (L), read without: 32-bit ids in APIC states, MSIs */
 	bool no_broadcast_quirk;	/* (L), read without: ffh is an x2APIC id like others */

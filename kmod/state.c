@@ -12,6 +12,7 @@
 #include "cpu/fpu.h"
 #include "cpu/mce.h"
 #include "cpu/msr.h"
+#include "irq/lapic.h"
 #include "kick.h"
 #include "mem/gva.h"
 #include "state.h"
@@ -94,7 +95,7 @@ static void get_sregs_common(struct lodge_vcpu *vcpu, struct kvm_sregs *s)
 	s->cr2 = vcpu->cr2;
 	s->cr3 = regs_cr3(vcpu);
 	s->cr4 = regs_cr4(vcpu);
-	s->cr8 = vcpu->cr8;
+	s->cr8 = cr8_read(vcpu);
 	s->efer = vcpu->efer;
 	s->apic_base = vcpu->apic_base;
 }
@@ -108,9 +109,8 @@ static int set_sregs_common(struct lodge_vcpu *vcpu, const struct kvm_sregs *s)
 {
 	int i;
 
-	if (!cr_state_valid(vcpu, s) || !msr_apic_base_valid(vcpu, s->apic_base))
+	if (!cr_state_valid(vcpu, s) || !msr_set_apic_base(vcpu, s->apic_base, true))
 		return -EINVAL;
-	vcpu->apic_base = s->apic_base;
 	vmwritel(GUEST_GDTR_BASE, s->gdt.base);
 	vmwrite32(GUEST_GDTR_LIMIT, s->gdt.limit);
 	vmwritel(GUEST_IDTR_BASE, s->idt.base);
@@ -118,7 +118,7 @@ static int set_sregs_common(struct lodge_vcpu *vcpu, const struct kvm_sregs *s)
 	for (i = 0; i < ARRAY_SIZE(segments); i++)
 		regs_set_segment(vcpu, segments[i].seg, (void *)s + segments[i].offset);
 	vcpu->cr2 = s->cr2;
-	vcpu->cr8 = s->cr8;
+	cr8_write(vcpu, s->cr8);
 	regs_set_cr3(vcpu, s->cr3);
 	regs_set_cr0(vcpu, s->cr0 | X86_CR0_ET);
 	regs_set_cr4(vcpu, s->cr4);
@@ -327,21 +327,93 @@ int state_interrupt(struct lodge_vcpu *vcpu, const struct kvm_interrupt *irq)
 {
 	if (irq->irq > 255)
 		return -EINVAL;
-	vcpu->irq_injected = true;
-	vcpu->irq = irq->irq;
+	if (vcpu->vm->pic)
+		return -ENXIO;
+	if (!vcpu->apic) {
+		vcpu->irq_injected = true;
+		vcpu->irq = irq->irq;
+		return 0;
+	}
+	/* the client's PIC has been acknowledged: this one must not be lost */
+	if (vcpu->user_extint >= 0)
+		return -EEXIST;
+	vcpu->user_extint = irq->irq;
 	return 0;
+}
+
+bool state_takes_user_irq(struct lodge_vcpu *vcpu)
+{
+	return inject_irq_now(vcpu) &&
+	       (!vcpu->apic || (vcpu->user_extint < 0 && lapic_takes_extint(vcpu)));
+}
+
+int state_get_lapic(struct lodge_vcpu *vcpu, struct kvm_lapic_state *s)
+{
+	if (!vcpu->apic)
+		return -EINVAL;
+	lapic_get_state(vcpu, s);
+	return 0;
+}
+
+int state_set_lapic(struct lodge_vcpu *vcpu, const struct kvm_lapic_state *s)
+{
+	return vcpu->apic ? lapic_set_state(vcpu, s) : -EINVAL;
 }
 
 int state_get_mp_state(struct lodge_vcpu *vcpu, struct kvm_mp_state *s)
 {
-	/* user space halts and starts vCPUs that have no local APIC */
-	s->mp_state = KVM_MP_STATE_RUNNABLE;
+	/* a saved state has no place for an INIT or SIPI that is on its way */
+	if (vcpu->apic && lapic_has_arrivals(vcpu))
+		state_arrivals(vcpu);
+	s->mp_state = vcpu->mp_state;
 	return 0;
 }
 
 int state_set_mp_state(struct lodge_vcpu *vcpu, const struct kvm_mp_state *s)
 {
-	return s->mp_state == KVM_MP_STATE_RUNNABLE ? 0 : -EINVAL;
+	switch (s->mp_state) {
+	case KVM_MP_STATE_RUNNABLE:
+		break;
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_HALTED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
+		/* user space halts and starts vCPUs that have no local APIC */
+		if (vcpu->apic)
+			break;
+		fallthrough;
+	default:
+		return -EINVAL;
+	}
+	vcpu->mp_state = s->mp_state;
+	if (s->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
+		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
+		lapic_set_sipi(vcpu);
+	}
+	return 0;
+}
+
+static void take_nmis(struct lodge_vcpu *vcpu)
+{
+	int n = atomic_xchg(&vcpu->nmi_arrived, 0);
+
+	while (n-- > 0 && inject_nmi(vcpu))
+		;
+}
+
+/* SDM vol. 3A 8.4. */
+void state_arrivals(struct lodge_vcpu *vcpu)
+{
+	u8 vector;
+
+	take_nmis(vcpu);
+	if (!vcpu->apic)
+		return;
+	if (lapic_take_init(vcpu))
+		state_reset(vcpu, true);
+	/* a processor that does not wait for one ignores it */
+	if (lapic_take_sipi(vcpu, &vector) && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
+		state_startup(vcpu, vector);
 }
 
 int state_get_xcrs(struct lodge_vcpu *vcpu, struct kvm_xcrs *x)
@@ -468,8 +540,39 @@ static struct kvm_segment real_segment(u16 selector, u64 base, u8 type)
 	};
 }
 
-void state_reset(struct lodge_vcpu *vcpu)
+void state_startup(struct lodge_vcpu *vcpu, u8 page)
 {
+	struct kvm_segment code = real_segment(page << 8, page << 12, 11);
+
+	regs_set_segment(vcpu, SEG_CS, &code);
+	regs_set_rip(vcpu, 0);
+	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+}
+
+static bool boots(const struct lodge_vcpu *vcpu)
+{
+	return vcpu->id == vcpu->vm->boot_id;
+}
+
+/* What was on its way into the guest is void. */
+static void reset_events(struct lodge_vcpu *vcpu)
+{
+	vcpu->ex = (struct lodge_exception) { };
+	vcpu->irq_injected = false;
+	vcpu->nmi_injected = false;
+	vcpu->nmi_pending = 0;
+	vcpu->user_extint = -1;
+	vcpu->unhalted = false;
+	vmwrite32(GUEST_INTERRUPTIBILITY_INFO, 0);
+	vmwrite32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmwritel(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+}
+
+/* SDM vol. 3A table 9-1. */
+void state_reset(struct lodge_vcpu *vcpu, bool init)
+{
+	unsigned long cache = init ? regs_cr0(vcpu) & (X86_CR0_CD | X86_CR0_NW) :
+				     X86_CR0_CD | X86_CR0_NW;
 	struct kvm_segment code = real_segment(0xf000, 0xffff0000, 11);
 	struct kvm_segment data = real_segment(0, 0, 3);
 	struct kvm_segment ldt = { .limit = 0xffff, .type = 2, .present = 1 };
@@ -490,13 +593,22 @@ void state_reset(struct lodge_vcpu *vcpu)
 	vmwritel(GUEST_IDTR_BASE, 0);
 	vmwrite32(GUEST_IDTR_LIMIT, 0xffff);
 	vcpu->cr2 = 0;
-	vcpu->cr8 = 0;
-	vcpu->xcr0 = XFEATURE_MASK_FP;
+	if (!init)
+		vcpu->xcr0 = XFEATURE_MASK_FP;
 	regs_set_cr3(vcpu, 0);
-	regs_set_cr0(vcpu, X86_CR0_CD | X86_CR0_NW | X86_CR0_ET);
+	regs_set_cr0(vcpu, cache | X86_CR0_ET);
 	regs_set_cr4(vcpu, 0);
 	regs_set_efer(vcpu, 0);
 	vcpu->dr6 = DR6_ALWAYS_ONE;
 	regs_set_dr7(vcpu, DR7_ALWAYS_ONE);
-	msr_reset(vcpu);
+	memset(vcpu->dr, 0, sizeof(vcpu->dr));
+	reset_events(vcpu);
+	if (!init)
+		msr_reset(vcpu);
+	vcpu->cr8 = 0;
+	vcpu->mp_state = boots(vcpu) || !vcpu->apic ? KVM_MP_STATE_RUNNABLE :
+			 init ? KVM_MP_STATE_INIT_RECEIVED : KVM_MP_STATE_UNINITIALIZED;
+	if (vcpu->apic)
+		lapic_reset(vcpu, init);
+	vcpu_request(vcpu, REQ_FLUSH_GUEST_TLB);
 }

@@ -6,7 +6,16 @@
 #include "lodge.h"
 
 /* The vCPU is loaded and locked in all of these. */
-void state_reset(struct lodge_vcpu *vcpu);
+/* As after power-up, or as after an INIT, which leaves a part as it is. */
+void state_reset(struct lodge_vcpu *vcpu, bool init);
+/* A SIPI has come: run real-mode code in the page of that number. */
+void state_startup(struct lodge_vcpu *vcpu, u8 page);
+/* REQ_ARRIVED: NMIs, INIT and SIPI. */
+void state_arrivals(struct lodge_vcpu *vcpu);
+/* Would an interrupt that the client hands over be taken now? */
+bool state_takes_user_irq(struct lodge_vcpu *vcpu);
+int state_get_lapic(struct lodge_vcpu *vcpu, struct kvm_lapic_state *s);
+int state_set_lapic(struct lodge_vcpu *vcpu, const struct kvm_lapic_state *s);
 int state_get_regs(struct lodge_vcpu *vcpu, struct kvm_regs *r);
 int state_set_regs(struct lodge_vcpu *vcpu, const struct kvm_regs *r);
 int state_get_sregs(struct lodge_vcpu *vcpu, struct kvm_sregs *s);

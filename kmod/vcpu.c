@@ -21,11 +21,14 @@
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
 #include "exit.h"
+#include "halt.h"
+#include "irq/lapic.h"
 #include "kick.h"
 #include "mem/dirty.h"
 #include "mem/ept.h"
 #include "state.h"
 #include "vcpu.h"
+#include "vmx/apicv.h"
 #include "vmx/cpu.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
@@ -85,6 +88,8 @@ static int alloc_parts(struct lodge_vcpu *vcpu)
 	}
 	if (dirty_ring_alloc(vcpu))
 		return -ENOMEM;
+	if (vcpu->vm->irqchip != IRQCHIP_NONE && lapic_create(vcpu))
+		return -ENOMEM;
 	return vmcs_alloc(&vcpu->vmcs) ?: fpu_alloc(vcpu) ?: emulate_alloc(vcpu);
 }
 
@@ -95,6 +100,7 @@ void vcpu_free(struct lodge_vcpu *vcpu)
 	vmcs_free(&vcpu->vmcs);
 	vpid_free(vcpu->vpid);
 	ept_drain(vcpu);
+	lapic_free(vcpu);
 	dirty_ring_free(vcpu);
 	free_page((unsigned long)vcpu->pml);
 	fpu_free(vcpu);
@@ -120,6 +126,9 @@ struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 	vcpu->last_cpu = -1;
 	vcpu->host.cpu = -1;
 	vcpu->vmcs.cpu = -1;
+	vcpu->eoi_exit = -1;
+	vcpu->user_extint = -1;
+	rcuwait_init(&vcpu->wait);
 	mutex_init(&vcpu->lock);
 	INIT_LIST_HEAD(&vcpu->ept_cache);
 	preempt_notifier_init(&vcpu->notifier, &preempt_ops);
@@ -137,7 +146,9 @@ struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 	loaded = vcpu_load(vcpu);
 	if (loaded) {
 		vmcs_init(vcpu);
-		state_reset(vcpu);
+		if (vcpu->apic)
+			apicv_init(vcpu, lapic_page(vcpu));
+		state_reset(vcpu, false);
 		/* cannot fail: the VM has checked it */
 		clock_set_khz(vcpu, vm->tsc_khz);
 	}
@@ -166,6 +177,8 @@ static void serve_requests(struct lodge_vcpu *vcpu)
 		update_logging(vcpu);
 	if (vcpu_take_request(vcpu, REQ_MSR_FILTER))
 		msr_update_bitmap(vcpu);
+	if (vcpu_take_request(vcpu, REQ_EOI_VECTORS) && vcpu->apic)
+		lapic_update_eoi_vectors(vcpu);
 }
 
 /* Interrupts are off, and the mode says that we are in the guest. */
@@ -200,6 +213,8 @@ static bool enter_guest(struct lodge_vcpu *vcpu)
 		return false;
 	}
 	fpu_ready();
+	if (vcpu->apic)
+		lapic_entry(vcpu);
 	ept_sync_cpu(vcpu->vm);
 	vtime_account_guest_enter();
 	vmx_run(vcpu);
@@ -208,10 +223,8 @@ static bool enter_guest(struct lodge_vcpu *vcpu)
 	if (unlikely(vcpu->vmcs.proc2 & SECONDARY_EXEC_ENABLE_PML))
 		dirty_drain_pml(vcpu);
 	vcpu_mode_outside(vcpu);
-	/*
-	 * The exit has not acknowledged the interrupt that caused it: the host
-	 * takes it here, while the tick still counts as the guest's.
-	 */
+	/* the host's interrupts, while the tick still counts as the guest's */
+	vmx_take_interrupt(vcpu);
 	local_irq_enable();
 	barrier();
 	local_irq_disable();
@@ -234,18 +247,37 @@ static int handle_work(struct lodge_vcpu *vcpu)
 	return 0;
 }
 
+/* May the client hand an interrupt over that the local APIC passes through? */
+static bool wants_user_irq(struct lodge_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->run->request_interrupt_window) && !vcpu->vm->pic &&
+	       state_takes_user_irq(vcpu);
+}
+
 /* What is to be told before the guest runs on, the weightiest first. */
 static int settle(struct lodge_vcpu *vcpu)
 {
+	if (unlikely(vcpu->eoi_exit >= 0))
+		return exit_ioapic_eoi(vcpu);
 	if (unlikely(vcpu->triple_fault))
 		return exit_shutdown(vcpu);
 	if (unlikely(dirty_ring_full(vcpu)))
 		return exit_ring_full(vcpu);
 	if (unlikely(vcpu->debug.stepped))
 		return exit_stepped(vcpu);
-	if (unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) && inject_irq_now(vcpu))
+	if (unlikely(wants_user_irq(vcpu)))
 		return exit_irq_window(vcpu);
 	return EXIT_RESUME;
+}
+
+/* Requests are served in any state: a vCPU that sleeps would not see them. */
+static void serve_idle(struct lodge_vcpu *vcpu)
+{
+	preempt_disable();
+	if (vcpu->vmcs.cpu == raw_smp_processor_id())
+		serve_requests(vcpu);
+	preempt_enable();
+	halt_wait(vcpu);
 }
 
 static int run_loop(struct lodge_vcpu *vcpu)
@@ -256,9 +288,15 @@ static int run_loop(struct lodge_vcpu *vcpu)
 		ret = handle_work(vcpu);
 		if (ret)
 			return ret;
+		if (unlikely(vcpu_take_request(vcpu, REQ_ARRIVED)))
+			state_arrivals(vcpu);
 		ret = settle(vcpu);
 		if (ret != EXIT_RESUME)
 			return ret;
+		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE) && !halt_is_over(vcpu)) {
+			serve_idle(vcpu);
+			continue;
+		}
 		if (!enter_guest(vcpu))
 			continue;
 		ret = exit_handle(vcpu);
@@ -325,9 +363,9 @@ static void report(struct lodge_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 
 	run->if_flag = !!(regs_rflags(vcpu) & X86_EFLAGS_IF);
-	run->ready_for_interrupt_injection = inject_irq_now(vcpu);
+	run->ready_for_interrupt_injection = vcpu->vm->pic || state_takes_user_irq(vcpu);
 	run->flags = 0;
-	run->cr8 = vcpu->cr8;
+	run->cr8 = cr8_read(vcpu);
 	run->apic_base = vcpu->apic_base;
 	show_registers(vcpu, READ_ONCE(run->kvm_valid_regs));
 }
@@ -359,8 +397,8 @@ int vcpu_run(struct lodge_vcpu *vcpu)
 			return ret;
 		run->kvm_dirty_regs = 0;
 	}
-	/* the interrupt controller is the client's, and the task priority with it */
-	if (!cr8_write(vcpu, READ_ONCE(run->cr8)))
+	/* where the interrupt controller is the client's, the task priority is, too */
+	if (!vcpu->apic && !cr8_write(vcpu, READ_ONCE(run->cr8)))
 		return -EINVAL;
 	fpu_enter(vcpu);
 	ret = run_prepared(vcpu);

@@ -15,6 +15,8 @@
 #include "cpu/clock.h"
 #include "cpu/msr_filter.h"
 #include "io/bus.h"
+#include "irq/irqfd.h"
+#include "irqchip.h"
 #include "mem/ept.h"
 #include "mem/notifier.h"
 #include "mem/slots.h"
@@ -34,9 +36,9 @@ struct lodge_vm *vm_create(void)
 	mutex_init(&vm->slots_lock);
 	spin_lock_init(&vm->coalesced_lock);
 	spin_lock_init(&vm->irq_lock);
-	mutex_init(&vm->irqfd_lock);
-	INIT_LIST_HEAD(&vm->irqfds);
-	INIT_LIST_HEAD(&vm->resamplers);
+	irqfd_init(vm);
+	xa_init(&vm->vcpu_ids);
+	vm->max_id = LODGE_MAX_VCPU_ID;
 	vm->coalesced_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!vm->coalesced_page)
 		goto no_page;
@@ -80,12 +82,15 @@ static void vm_destroy(struct lodge_vm *vm)
 {
 	int i;
 
+	irqchip_stop(vm);
 	preempt_notifier_dec();
 	notifier_unregister(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_free(vm->vcpus[i]);
 	vmx_cpus_put();
+	xa_destroy(&vm->vcpu_ids);
 	bus_destroy(vm);
+	irqchip_destroy(vm);
 	__free_page(vm->coalesced_page);
 	msr_filter_free(rcu_dereference_protected(vm->msr_filter, 1));
 	slots_destroy(vm);
@@ -123,14 +128,9 @@ u32 vm_tsc_khz(struct lodge_vm *vm)
 /* Under vm->lock. */
 static int check_id(struct lodge_vm *vm, unsigned long id)
 {
-	int i;
-
-	if (id >= LODGE_MAX_VCPU_ID || vm->nr_vcpus == LODGE_MAX_VCPUS)
+	if (id >= vm->max_id || vm->nr_vcpus == LODGE_MAX_VCPUS)
 		return -EINVAL;
-	for (i = 0; i < vm->nr_vcpus; i++)
-		if (vm->vcpus[i]->id == id)
-			return -EEXIST;
-	return 0;
+	return xa_load(&vm->vcpu_ids, id) ? -EEXIST : irqchip_prepare_vcpu(vm);
 }
 
 struct lodge_vcpu *vm_create_vcpu(struct lodge_vm *vm, unsigned long id)
@@ -147,6 +147,12 @@ struct lodge_vcpu *vm_create_vcpu(struct lodge_vm *vm, unsigned long id)
 	vcpu = vcpu_create(vm, id);
 	if (IS_ERR(vcpu))
 		goto out;
+	err = xa_err(xa_store(&vm->vcpu_ids, id, vcpu, GFP_KERNEL_ACCOUNT));
+	if (err) {
+		vcpu_free(vcpu);
+		vcpu = ERR_PTR(err);
+		goto out;
+	}
 	vm->vcpus[vm->nr_vcpus] = vcpu;
 	/* whoever counts it finds it complete: pairs with the acquires in kick.c */
 	smp_store_release(&vm->nr_vcpus, vm->nr_vcpus + 1);

@@ -16,6 +16,7 @@
 
 #include "../lodge.h"
 #include "../compat.h"
+#include "../irq/lapic.h"
 #include "../vmx/caps.h"
 #include "../vmx/regs.h"
 #include "../vmx/vmcs.h"
@@ -204,6 +205,10 @@ static void adjust_entry(struct kvm_cpuid_entry2 *e)
 	switch (e->function) {
 	case 0:
 		e->eax = min(e->eax, MAX_BASIC_LEAF);
+		break;
+	case 0x1:
+		/* a local APIC of ours has that mode on any host */
+		e->ecx |= F(X2APIC);
 		break;
 	case 0x7:
 		if (!e->index) {
@@ -486,6 +491,9 @@ int cpuid_set(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *table, int count
 	derive(vcpu);
 	regs_set_cr4(vcpu, regs_cr4(vcpu));	/* the bits it may own have changed */
 	hide_instructions(vcpu);
+	if (vcpu->apic)
+		lapic_cpuid_changed(vcpu, cpuid_guest_has(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER),
+				    cpuid_guest_has(vcpu, X86_FEATURE_X2APIC));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <asm/processor-flags.h>
 
 #include "../lodge.h"
+#include "../irq/lapic.h"
 #include "../kick.h"
 #include "../mem/gva.h"
 #include "../vmx/regs.h"
@@ -107,11 +108,18 @@ bool cr4_write(struct lodge_vcpu *vcpu, unsigned long value)
 	return true;
 }
 
+unsigned long cr8_read(struct lodge_vcpu *vcpu)
+{
+	return vcpu->apic ? lapic_get_cr8(vcpu) : vcpu->cr8;
+}
+
 bool cr8_write(struct lodge_vcpu *vcpu, unsigned long value)
 {
 	if (value & ~15ul)
 		return false;
 	vcpu->cr8 = value;
+	if (vcpu->apic)
+		lapic_set_cr8(vcpu, value);
 	return true;
 }
 

@@ -8,6 +8,7 @@
 /* False: the write is illegal and the guest gets #GP(0); nothing has changed. */
 bool cr0_write(struct lodge_vcpu *vcpu, unsigned long value);
 bool cr4_write(struct lodge_vcpu *vcpu, unsigned long value);
+unsigned long cr8_read(struct lodge_vcpu *vcpu);
 bool cr8_write(struct lodge_vcpu *vcpu, unsigned long value);
 bool efer_write(struct lodge_vcpu *vcpu, u64 value);
 bool xcr_write(struct lodge_vcpu *vcpu, u32 index, u64 value);

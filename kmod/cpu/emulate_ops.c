@@ -16,6 +16,7 @@
 
 #include "../lodge.h"
 #include "../io/bus.h"
+#include "../irq/lapic.h"
 #include "../mem/gva.h"
 #include "../mem/slots.h"
 #include "../vmx/inject.h"
@@ -122,7 +123,8 @@ static enum emu_status mmio_read(struct lodge_vcpu *vcpu, gpa_t gpa, void *buf, 
 	vcpu->mmio_reads = vcpu->mmio_cursor;
 	r->gpa = gpa;
 	r->len = len;
-	if (!bus_read(vcpu, IO_MEMORY, gpa, r->data, len))
+	if (!lapic_mmio_read(vcpu, gpa, r->data, len) &&
+	    !bus_read(vcpu, IO_MEMORY, gpa, r->data, len))
 		return EMU_STOP;
 	/* kept like an answer of user space's: reading may have changed the device */
 	memcpy(buf, r->data, len);
@@ -170,7 +172,7 @@ static enum emu_status mmio_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void
 {
 	struct lodge_mmio *w;
 
-	if (bus_write(vcpu, IO_MEMORY, gpa, buf, len))
+	if (lapic_mmio_write(vcpu, gpa, buf, len) || bus_write(vcpu, IO_MEMORY, gpa, buf, len))
 		return EMU_OK;
 	if (vcpu->mmio_writes == LODGE_MMIO_MAX)
 		return EMU_UNHANDLED;

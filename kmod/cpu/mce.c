@@ -11,6 +11,7 @@
 #include <asm/processor-flags.h>
 
 #include "../lodge.h"
+#include "../irq/lapic.h"
 #include "../vmx/inject.h"
 #include "../vmx/regs.h"
 #include "mce.h"
@@ -98,6 +99,8 @@ int mce_configure(struct lodge_vcpu *vcpu, u64 cap)
 	if (cap & ~(MCE_CAP_SUPPORTED | MCG_BANKCNT_MASK | MCG_EXT_CNT_MASK))
 		return -EINVAL;
 	vcpu->mcg_cap = cap;
+	if (vcpu->apic)
+		lapic_mce_changed(vcpu);
 	if (cap & MCG_CTL_P)
 		vcpu->mcg_ctl = ~0ull;
 	for (i = 0; i < banks; i++)

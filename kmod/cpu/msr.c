@@ -15,7 +15,9 @@
 #include <asm/processor.h>
 
 #include "../lodge.h"
+#include "../irq/lapic.h"
 #include "../kick.h"
+#include "../vmx/apicv.h"
 #include "../vmx/mitigate.h"
 #include "../vmx/msr.h"
 #include "../vmx/regs.h"
@@ -123,13 +125,34 @@ static bool write_tsc_adjust(struct lodge_vcpu *vcpu, const struct msr_access *a
 	return true;
 }
 
-bool msr_apic_base_valid(struct lodge_vcpu *vcpu, u64 value)
+#define APIC_MODE	(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE)
+
+/* SDM vol. 3A 10.12.5, figure 10-27; user space may go anywhere at once. */
+static bool apic_base_valid(struct lodge_vcpu *vcpu, u64 value, bool host)
 {
 	u64 allowed = GENMASK_ULL(vcpu->maxphyaddr - 1, 12) | MSR_IA32_APICBASE_BSP |
 		      MSR_IA32_APICBASE_ENABLE;
+	u64 from = vcpu->apic_base & APIC_MODE, to = value & APIC_MODE;
 
-	/* x2APIC mode needs the x2APIC that CPUID does not offer yet */
-	return !(value & ~allowed);
+	if (cpuid_guest_has(vcpu, X86_FEATURE_X2APIC))
+		allowed |= X2APIC_ENABLE;
+	if ((value & ~allowed) || to == X2APIC_ENABLE)
+		return false;
+	if (host)
+		return true;
+	return !(from == APIC_MODE && to == MSR_IA32_APICBASE_ENABLE) && !(!from && to == APIC_MODE);
+}
+
+bool msr_set_apic_base(struct lodge_vcpu *vcpu, u64 value, bool host)
+{
+	u64 old = vcpu->apic_base;
+
+	if (!apic_base_valid(vcpu, value, host))
+		return false;
+	WRITE_ONCE(vcpu->apic_base, value);
+	if (vcpu->apic)
+		lapic_base_changed(vcpu, old, host);
+	return true;
 }
 
 static bool read_apic_base(struct lodge_vcpu *vcpu, struct msr_access *a)
@@ -140,9 +163,34 @@ static bool read_apic_base(struct lodge_vcpu *vcpu, struct msr_access *a)
 
 static bool write_apic_base(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if (!msr_apic_base_valid(vcpu, a->value))
-		return false;
-	vcpu->apic_base = a->value;
+	return msr_set_apic_base(vcpu, a->value, a->host);
+}
+
+/* Not filtered: what an APIC's page gives it cannot be kept from an x2APIC. */
+static bool is_x2apic(u32 index)
+{
+	return index >= APIC_BASE_MSR && index <= APIC_BASE_MSR + 0xff;
+}
+
+static bool read_x2apic(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	return lapic_msr_read(vcpu, a->index, &a->value);
+}
+
+static bool write_x2apic(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	return lapic_msr_write(vcpu, a->index, a->value);
+}
+
+static bool read_deadline(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = lapic_get_deadline(vcpu);
+	return true;
+}
+
+static bool write_deadline(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	lapic_set_deadline(vcpu, a->value);
 	return true;
 }
 
@@ -509,6 +557,8 @@ static const struct msr_row rows[] = {
 	ONE(MSR_IA32_CR_PAT, SAVED, read_pat, write_pat),
 	ONE(MSR_MTRRdefType, SAVED, read_mtrr, write_mtrr_def),
 	{ MSR_IA32_MCx_CTL(0), MC_LAST, 0, read_mce, write_mce },
+	ONE(MSR_IA32_TSC_DEADLINE, SAVED, read_deadline, write_deadline),
+	{ APIC_BASE_MSR, APIC_BASE_MSR + 0xff, 0, read_x2apic, write_x2apic },
 	ONE(MSR_IA32_XSS, SAVED, read_xss, write_xss, .there = cpuid_offers_xsaves),
 	ONE(MSR_EFER, 0, read_efer, do_write_efer),
 	{ MSR_STAR, MSR_SYSCALL_MASK, SAVED, read_switched, write_switched },
@@ -546,7 +596,7 @@ static enum msr_result unknown(const struct msr_access *a, const char *what)
 
 static bool filtered(struct lodge_vcpu *vcpu, const struct msr_access *a, u32 access)
 {
-	return !a->host && !msr_filter_allows(vcpu->vm, a->index, access);
+	return !a->host && !is_x2apic(a->index) && !msr_filter_allows(vcpu->vm, a->index, access);
 }
 
 enum msr_result msr_read(struct lodge_vcpu *vcpu, struct msr_access *a)
@@ -622,9 +672,31 @@ static void open_row(struct lodge_vcpu *vcpu, const struct msr_row *row)
 				  !msr_filter_allows(vm, msr, KVM_MSR_FILTER_WRITE));
 }
 
+/* With a virtualised x2APIC: what the CPU answers from the page of registers. */
+static void open_x2apic(struct lodge_vcpu *vcpu)
+{
+	unsigned long *bitmap = vcpu->vmcs.msr_bitmap;
+	bool x2 = apicv_has_x2apic(vcpu);
+	u32 msr;
+
+	for (msr = APIC_BASE_MSR; msr <= APIC_BASE_MSR + 0xff; msr++)
+		vmx_msr_intercept(bitmap, msr, !x2 || !apicv_has_registers(vcpu) ||
+				  !lapic_msr_readable(vcpu, msr), true);
+	if (!x2)
+		return;
+	vmx_msr_intercept(bitmap, APIC_BASE_MSR + (APIC_TASKPRI >> 4), false, false);
+	if (!apicv_delivers(vcpu))
+		return;
+	vmx_msr_intercept(bitmap, APIC_BASE_MSR + (APIC_EOI >> 4), true, false);
+	vmx_msr_intercept(bitmap, APIC_BASE_MSR + (APIC_SELF_IPI >> 4), true, false);
+}
+
 void msr_update_bitmap(struct lodge_vcpu *vcpu)
 {
 	int i;
+
+	if (vcpu->apic)
+		open_x2apic(vcpu);
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		if ((rows[i].flags & OPEN) ||
@@ -635,7 +707,7 @@ void msr_update_bitmap(struct lodge_vcpu *vcpu)
 void msr_reset(struct lodge_vcpu *vcpu)
 {
 	vcpu->apic_base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE;
-	if (!vcpu->id)
+	if (vcpu->id == vcpu->vm->boot_id)
 		vcpu->apic_base |= MSR_IA32_APICBASE_BSP;
 	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	vcpu->ucode_rev = UCODE_REV;

@@ -35,6 +35,6 @@ bool msr_read_feature(u32 index, u64 *value);
 void msr_update_bitmap(struct lodge_vcpu *vcpu);
 /* Values at reset. */
 void msr_reset(struct lodge_vcpu *vcpu);
-bool msr_apic_base_valid(struct lodge_vcpu *vcpu, u64 value);
+bool msr_set_apic_base(struct lodge_vcpu *vcpu, u64 value, bool host);
 
 #endif

@@ -7,6 +7,10 @@
 
 /* Under vm->lock; on the bus at fec00000h. */
 int ioapic_create(struct lodge_vm *vm);
+/* Undoes that while there is no vCPU; else it goes with the bus. */
+void ioapic_destroy(struct lodge_vm *vm);
+/* Stops its timer; before the vCPUs go. */
+void ioapic_stop(struct lodge_vm *vm);
 
 /* Under vm->irq_lock.  enum irq_result, or how many local APICs took it. */
 int ioapic_set_line(struct lodge_vm *vm, unsigned int pin, enum irq_source source, bool level);

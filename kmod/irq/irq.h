@@ -10,11 +10,24 @@
 #define LODGE_IRQ_IRQ_H
 
 #include <linux/bitmap.h>
+#include <linux/bits.h>
 
 #include "../lodge.h"
 
-/* Who drives a line: it is high while anybody drives it high. */
-enum irq_source { SOURCE_USER, SOURCE_RESAMPLE, SOURCE_PIT };
+/*
+ * Who drives a line: it is high while anybody drives it high.  The last is the first
+ * once more, as one who wants to know what becomes of it (KVM_IRQ_LINE_STATUS).
+ */
+enum irq_source { SOURCE_USER, SOURCE_RESAMPLE, SOURCE_PIT, SOURCE_USER_ASKS };
+
+/* Under the lock of whoever owns @drivers: is the line high now? */
+static inline bool line_drive(u8 *drivers, enum irq_source source, bool level)
+{
+	if (source == SOURCE_USER_ASKS)
+		source = SOURCE_USER;
+	*drivers = level ? *drivers | BIT(source) : *drivers & ~BIT(source);
+	return *drivers;
+}
 
 /* What became of a line's change or of a message; positive: so many took it. */
 enum irq_result {
@@ -35,7 +48,7 @@ struct irq_msg {
 	u8 mode;		/* enum irq_mode */
 	bool logical;		/* how dest is meant */
 	bool level;		/* level-triggered: its EOI is wanted */
-	bool x2apic_dest;	/* all 32 bits of dest count: it comes from an x2APIC's ICR */
+	bool ipi;		/* from an ICR: no chip's eight bits, but an APIC's own width */
 };
 
 #define IOAPIC_PINS	24

@@ -5,6 +5,8 @@
 
 #include "irq.h"
 
+/* A machine without any; cannot fail. */
+void irqfd_init(struct lodge_vm *vm);
 /* KVM_IRQFD. */
 int irqfd_set(struct lodge_vm *vm, const struct kvm_irqfd *args);
 /* The VM's descriptor is gone: no eventfd reaches it any more. */

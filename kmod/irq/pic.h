@@ -7,8 +7,10 @@
 
 /* Under vm->lock; on the bus at ports 20h, 21h, a0h, a1h, 4d0h, 4d1h. */
 int pic_create(struct lodge_vm *vm);
+/* Undoes that while there is no vCPU; else it goes with the bus. */
+void pic_destroy(struct lodge_vm *vm);
 
-/* Under vm->irq_lock.  enum irq_result, or 1. */
+/* Under vm->irq_lock; pins of the slave are 8 to 15.  enum irq_result, or 1. */
 int pic_set_line(struct lodge_vm *vm, unsigned int pin, enum irq_source source, bool level);
 
 /* Without a lock: does its output ask for an interrupt? */

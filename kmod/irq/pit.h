@@ -5,7 +5,7 @@
 
 #include "irq.h"
 
-/* Under vm->lock; on the bus at ports 40h to 43h, and 61h unless it is a dummy. */
+/* Under vm->lock; on the bus at ports 40h to 43h, and at 61h if that is asked for. */
 int pit_create(struct lodge_vm *vm, const struct kvm_pit_config *config);
 /* Stops its timer; before the bus and the vCPUs go. */
 void pit_stop(struct lodge_vm *vm);
@@ -18,5 +18,7 @@ int pit_set_reinject(struct lodge_vm *vm, bool reinject);
 void pit_acked(struct lodge_vm *vm);
 /* Does anybody wait for that? */
 bool pit_wants_ack(struct lodge_vm *vm);
+/* A pin of GSI 0 has been unmasked: what it missed is not made up for.  Any context. */
+void pit_unmasked(struct lodge_vm *vm);
 
 #endif

@@ -29,6 +29,9 @@ void route_acked(struct lodge_vm *vm, unsigned int chip, unsigned int pin);
 /* Would anybody be told? */
 bool route_wants_ack(struct lodge_vm *vm, unsigned int chip, unsigned int pin);
 
+/* A guest has unmasked a pin; any context. */
+void route_unmasked(struct lodge_vm *vm, unsigned int chip, unsigned int pin);
+
 /*
  * The vectors that this vCPU may get and whose EOI somebody has to see: from the
  * IOAPIC's entries, or with a split chip from level-triggered messages in the table.

@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
+#include <asm/apicdef.h>
 
 #include "../lodge.h"
 #include "../compat.h"
@@ -217,11 +218,42 @@ static int resolve_in_slot(struct lodge_vcpu *vcpu, const struct lodge_slot *slo
 	return FAULT_RESUME;
 }
 
+/*
+ * The page by whose address the CPU recognises the local APIC.  Nothing is ever read
+ * from it or written to it, as long as the controls of all vCPUs agree.
+ */
+static bool map_apic_page(struct lodge_vcpu *vcpu)
+{
+	struct lodge_vm *vm = vcpu->vm;
+	struct ept_leaf leaf = {
+		.gfn = APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT,
+		.pfn = page_to_pfn(vm->apic_access), .level = EPT_LEVEL_4K,
+		.writable = true, .dirty = true,
+	};
+	bool map, flush = false;
+
+	if (ept_topup(vcpu))
+		return false;
+	spin_lock(&vm->ept_lock);
+	map = !atomic_read(&vm->apics_elsewhere);
+	if (map)
+		flush = ept_map(vcpu, &leaf);
+	spin_unlock(&vm->ept_lock);
+	if (flush)
+		ept_flush(vm);
+	return map;
+}
+
 int fault_resolve(struct lodge_vcpu *vcpu, struct ept_fault *f)
 {
-	int idx = slots_lock_read(vcpu->vm);
-	const struct lodge_slot *slot = slots_find(vcpu->vm, f->gpa >> PAGE_SHIFT);
-	int ret = slot ? resolve_in_slot(vcpu, slot, f) : FAULT_MMIO;
+	const struct lodge_slot *slot;
+	int idx, ret;
+
+	if (vcpu->vm->apic_access && (f->gpa & PAGE_MASK) == APIC_DEFAULT_PHYS_BASE)
+		return map_apic_page(vcpu) ? FAULT_RESUME : FAULT_MMIO;
+	idx = slots_lock_read(vcpu->vm);
+	slot = slots_find(vcpu->vm, f->gpa >> PAGE_SHIFT);
+	ret = slot ? resolve_in_slot(vcpu, slot, f) : FAULT_MMIO;
 
 	slots_unlock_read(vcpu->vm, idx);
 	return ret;

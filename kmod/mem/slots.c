@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <asm/apicdef.h>
 #include <asm/processor.h>
 
 #include "../lodge.h"
@@ -243,8 +244,13 @@ static bool logs(const struct lodge_slot *slot)
 static int check_change(struct lodge_vm *vm, const struct lodge_slot *old,
 			const struct lodge_slot *new)
 {
+	gfn_t apic = APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT;
+
 	if (!new->npages)
 		return old ? 0 : -EINVAL;
+	/* there the vCPUs' local APICs are */
+	if (vm->apic_access && new->base <= apic && apic < new->base + new->npages)
+		return -EEXIST;
 	if (old && (old->npages != new->npages || old->hva != new->hva ||
 		    ((old->flags ^ new->flags) & KVM_MEM_READONLY)))
 		return -EINVAL;

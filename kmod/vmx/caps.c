@@ -32,6 +32,22 @@ static bool enable_pml __ro_after_init = true;
 module_param_named(pml, enable_pml, bool, 0444);
 MODULE_PARM_DESC(pml, "let the CPU log which pages are written (default on)");
 
+static bool enable_tpr_shadow __ro_after_init = true;
+module_param_named(tpr_shadow, enable_tpr_shadow, bool, 0444);
+MODULE_PARM_DESC(tpr_shadow, "let the CPU keep the guest's task priority (default on)");
+
+static bool flexpriority __ro_after_init = true;
+module_param(flexpriority, bool, 0444);
+MODULE_PARM_DESC(flexpriority, "let the CPU recognise accesses to the APIC's page (default on)");
+
+static bool enable_x2apic_virt __ro_after_init = true;
+module_param(enable_x2apic_virt, bool, 0444);
+MODULE_PARM_DESC(enable_x2apic_virt, "let the CPU serve the APIC's MSRs (default on)");
+
+static bool enable_apicv __ro_after_init = true;
+module_param(enable_apicv, bool, 0444);
+MODULE_PARM_DESC(enable_apicv, "let the CPU deliver virtual and posted interrupts (default on)");
+
 struct control_word {
 	const char *name;
 	u32 msr;		/* the TRUE variant where the CPU has it */
@@ -52,6 +68,7 @@ static const struct control_word words[] = {
 		.true_msr = MSR_IA32_VMX_TRUE_PINBASED_CTLS,
 		.required = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
 			PIN_BASED_VIRTUAL_NMIS,
+		.wanted = PIN_BASED_POSTED_INTR,
 		.granted = GRANTED(pin),
 	}, {
 		.name = "processor-based",
@@ -63,6 +80,7 @@ static const struct control_word words[] = {
 			CPU_BASED_MOV_DR_EXITING | CPU_BASED_UNCOND_IO_EXITING |
 			CPU_BASED_USE_MSR_BITMAPS | CPU_BASED_USE_TSC_OFFSETTING |
 			CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
+		.wanted = CPU_BASED_TPR_SHADOW,
 		.dynamic = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING,
 		.never = CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
 			CPU_BASED_INVLPG_EXITING,
@@ -77,7 +95,11 @@ static const struct control_word words[] = {
 			SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_XSAVES |
 			SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_TSC_SCALING |
 			SECONDARY_EXEC_RDRAND_EXITING | SECONDARY_EXEC_RDSEED_EXITING |
-			SECONDARY_EXEC_ENABLE_PML,
+			SECONDARY_EXEC_ENABLE_PML |
+			SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
+			SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
+			SECONDARY_EXEC_APIC_REGISTER_VIRT |
+			SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY,
 		.granted = GRANTED(proc2),
 	}, {
 		.name = "VM-exit",
@@ -85,9 +107,8 @@ static const struct control_word words[] = {
 		.true_msr = MSR_IA32_VMX_TRUE_EXIT_CTLS,
 		.required = VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_SAVE_DEBUG_CONTROLS |
 			VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT |
-			VM_EXIT_SAVE_IA32_EFER | VM_EXIT_LOAD_IA32_EFER,
-		/* the host takes its own interrupt once they are enabled again */
-		.never = VM_EXIT_ACK_INTR_ON_EXIT,
+			VM_EXIT_SAVE_IA32_EFER | VM_EXIT_LOAD_IA32_EFER |
+			VM_EXIT_ACK_INTR_ON_EXIT,
 		.granted = GRANTED(exit),
 	}, {
 		.name = "VM-entry",
@@ -210,6 +231,35 @@ static void settle_vpid(struct vmx_caps *caps)
 		caps->proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 }
 
+/*
+ * Each step needs the one before: vol. 3C 26.2.1.1.  Delivery without the registers
+ * would exit for every read, so lodge takes both or none.
+ */
+static void settle_apic(struct vmx_caps *caps)
+{
+	u32 delivery = SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+
+	if (!enable_tpr_shadow)
+		caps->proc &= ~CPU_BASED_TPR_SHADOW;
+	if (!(caps->proc & CPU_BASED_TPR_SHADOW))
+		caps->proc2 &= ~(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
+				 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | delivery);
+	if (!flexpriority)
+		caps->proc2 &= ~SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	if (!enable_x2apic_virt)
+		caps->proc2 &= ~SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	if (!enable_apicv || (caps->proc2 & delivery) != delivery)
+		caps->proc2 &= ~delivery;
+	if (!(caps->proc2 & delivery) || !COMPAT_POSTED_VECTOR)
+		caps->pin &= ~PIN_BASED_POSTED_INTR;
+}
+
+static void settle(struct vmx_caps *caps)
+{
+	settle_vpid(caps);
+	settle_apic(caps);
+}
+
 bool vmx_has_ept_ad(void)
 {
 	return enable_ept_ad && (vmx_caps.ept_vpid & VMX_EPT_AD_BIT);
@@ -232,15 +282,16 @@ int vmx_caps_probe(void)
 	if (!err)
 		err = read_words(&vmx_caps, false);
 	if (!err)
-		settle_vpid(&vmx_caps);
+		settle(&vmx_caps);
 	return err;
 }
 
 void vmx_caps_report(void)
 {
-	pr_info("VT-x with EPT (2M pages %s, A/D bits %s), unrestricted guest, VPID %s; controls pin %#x proc %#x proc2 %#x exit %#x entry %#x\n",
+	pr_info("VT-x with EPT (2M pages %s, A/D bits %s), unrestricted guest, VPID %s, APICv %s; controls pin %#x proc %#x proc2 %#x exit %#x entry %#x\n",
 		vmx_has_ept_2m() ? "yes" : "no", vmx_has_ept_ad() ? "yes" : "no",
-		vmx_has_vpid() ? "yes" : "no", vmx_caps.pin, vmx_caps.proc,
+		vmx_has_vpid() ? "yes" : "no",
+		vmx_caps.pin & PIN_BASED_POSTED_INTR ? "yes" : "no", vmx_caps.pin, vmx_caps.proc,
 		vmx_caps.proc2, vmx_caps.exit, vmx_caps.entry);
 }
 
@@ -250,7 +301,7 @@ bool vmx_caps_match_this_cpu(void)
 
 	read_msrs(&here);
 	if (!read_words(&here, true)) {
-		settle_vpid(&here);
+		settle(&here);
 		if (!memcmp(&here, &vmx_caps, sizeof(here)))
 			return true;
 	}

@@ -8,6 +8,7 @@
 #include <asm/asm.h>
 #include <asm/ibt.h>
 #include <asm/nospec-branch.h>
+#include <asm/segment.h>
 #include <asm/unwind_hints.h>
 
 #define HOST_RSP_FIELD 0x6c14
@@ -152,3 +153,28 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	mov $1, %ebx
 	jmp .Lscrub
 SYM_FUNC_END(vmx_enter)
+
+.section .text, "ax"
+
+/*
+ * void vmx_call_gate(unsigned long handler)
+ *
+ * Calls an interrupt handler of the host's as the CPU would have, had it delivered
+ * the interrupt that the VM exit has acknowledged instead: with the frame of vol. 3A
+ * 6.14.2, interrupts off. The handler's IRET comes back here.
+ */
+SYM_FUNC_START(vmx_call_gate)
+	push %rbp
+	mov %rsp, %rbp
+	/* in 64-bit mode the CPU aligns the stack first */
+	and $-16, %rsp
+	push $__KERNEL_DS
+	push %rbp
+	pushf
+	push $__KERNEL_CS
+	CALL_NOSPEC rdi
+	/* IRET has set RSP to what stood in the frame */
+	mov %rbp, %rsp
+	pop %rbp
+	RET
+SYM_FUNC_END(vmx_call_gate)

@@ -188,7 +188,7 @@ static u32 windows(struct lodge_vcpu *vcpu)
 {
 	u32 open = 0;
 
-	if ((vcpu->irq_injected && vcpu->entering != EVENT_IRQ) ||
+	if ((vcpu->irq_injected && vcpu->entering != EVENT_IRQ) || vcpu->irq_waiting ||
 	    READ_ONCE(vcpu->run->request_interrupt_window))
 		open = CPU_BASED_INTR_WINDOW_EXITING;
 	if (likely(!vcpu->nmi_pending) || irqs_held(vcpu))
@@ -277,6 +277,11 @@ bool inject_irq_now(struct lodge_vcpu *vcpu)
 {
 	return !vcpu->ex.pending && !vcpu->ex.injected && !vcpu->nmi_injected &&
 	       !vcpu->irq_injected && irq_allowed(vcpu);
+}
+
+bool inject_nmi_allowed(struct lodge_vcpu *vcpu)
+{
+	return !vcpu->nmi_injected && nmi_allowed();
 }
 
 bool inject_nmi(struct lodge_vcpu *vcpu)

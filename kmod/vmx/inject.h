@@ -26,6 +26,8 @@ static inline void inject_gp(struct lodge_vcpu *vcpu)
 
 /* An external interrupt is queued by vcpu->irq; could one go in at once? */
 bool inject_irq_now(struct lodge_vcpu *vcpu);
+/* Would an NMI be taken now? */
+bool inject_nmi_allowed(struct lodge_vcpu *vcpu);
 /* False: two are on their way already. */
 bool inject_nmi(struct lodge_vcpu *vcpu);
 /* #BP and #OF come from an instruction that they complete. */

@@ -289,6 +289,23 @@ static void read_exit(struct lodge_vcpu *vcpu)
 	inject_recover(vcpu);
 }
 
+/* The exit has taken the interrupt from the host's APIC: vol. 3C 27.2.2. */
+void vmx_take_interrupt(struct lodge_vcpu *vcpu)
+{
+	struct desc_ptr idt;
+	gate_desc *gate;
+	u32 info;
+
+	if (vcpu->fail || (u16)vcpu->exit_reason != EXIT_REASON_EXTERNAL_INTERRUPT)
+		return;
+	info = vmread32(VM_EXIT_INTR_INFO);
+	if (!(info & INTR_INFO_VALID_MASK))
+		return;
+	store_idt(&idt);
+	gate = (gate_desc *)idt.address + (info & INTR_INFO_VECTOR_MASK);
+	vmx_call_gate(gate_offset(gate));
+}
+
 void vmx_run(struct lodge_vcpu *vcpu)
 {
 	/* a VM exit clears it, and perf may have set it since the last one */

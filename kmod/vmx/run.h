@@ -8,6 +8,7 @@
 /* enter.S */
 bool vmx_enter(unsigned long *regs, bool launched, unsigned long *host_rsp);
 void vmx_exited(void);
+void vmx_call_gate(unsigned long handler);
 
 /*
  * Bring the vCPU to this CPU; called with preemption off, from an ioctl or from
@@ -18,6 +19,8 @@ void vmx_unload(struct lodge_vcpu *vcpu);
 
 /* With interrupts off and the vCPU loaded: enter once, read why it came out. */
 void vmx_run(struct lodge_vcpu *vcpu);
+/* Still with interrupts off: the host's own interrupt that ended the guest, if any. */
+void vmx_take_interrupt(struct lodge_vcpu *vcpu);
 
 /* With preemption off: the guest's KERNEL_GS_BASE wherever it lives now. */
 u64 vmx_get_kernel_gs_base(struct lodge_vcpu *vcpu);

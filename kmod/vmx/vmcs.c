@@ -103,10 +103,15 @@ static void init_controls(struct lodge_vcpu *vcpu)
 {
 	struct vmcs_ctx *ctx = &vcpu->vmcs;
 
-	ctx->pin = vmx_caps.pin;
-	ctx->proc = vmx_caps.proc;
-	/* turned on when they are needed: by dirty logging, and by CPUID */
-	ctx->proc2 = vmx_caps.proc2 & ~(SECONDARY_EXEC_ENABLE_PML |
+	/* what is masked here is turned on when it is needed: by a local APIC, ... */
+	ctx->pin = vmx_caps.pin & ~PIN_BASED_POSTED_INTR;
+	ctx->proc = vmx_caps.proc & ~CPU_BASED_TPR_SHADOW;
+	/* ... by its mode, by dirty logging, and by CPUID */
+	ctx->proc2 = vmx_caps.proc2 & ~(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
+					SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
+					SECONDARY_EXEC_APIC_REGISTER_VIRT |
+					SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY |
+					SECONDARY_EXEC_ENABLE_PML |
 					SECONDARY_EXEC_RDRAND_EXITING |
 					SECONDARY_EXEC_RDSEED_EXITING);
 	ctx->exit = vmx_caps.exit;

@@ -32,6 +32,14 @@ static inline void vmcs_set_proc(struct vmcs_ctx *ctx, u32 value)
 	}
 }
 
+static inline void vmcs_set_pin(struct vmcs_ctx *ctx, u32 value)
+{
+	if (ctx->pin != value) {
+		vmwrite32(PIN_BASED_VM_EXEC_CONTROL, value);
+		ctx->pin = value;
+	}
+}
+
 static inline void vmcs_set_proc2(struct vmcs_ctx *ctx, u32 value)
 {
 	if (ctx->proc2 != value) {
