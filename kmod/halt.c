@@ -47,7 +47,8 @@ static bool is_woken(struct lodge_vcpu *vcpu)
 bool halt_is_over(struct lodge_vcpu *vcpu)
 {
 	/* only INIT and SIPI, which are requests, start the others */
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED &&
+	if ((vcpu->mp_state == KVM_MP_STATE_HALTED ||
+	     vcpu->mp_state == KVM_MP_STATE_AP_RESET_HOLD) &&
 	    (READ_ONCE(vcpu->unhalted) || is_woken(vcpu))) {
 		WRITE_ONCE(vcpu->unhalted, false);
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
@@ -125,6 +126,6 @@ void halt_wait(struct lodge_vcpu *vcpu)
 		sleep(vcpu);
 		slept = true;
 	}
-	if (vcpu->mp_state <= KVM_MP_STATE_RUNNABLE || vcpu->mp_state == KVM_MP_STATE_HALTED)
+	if (vcpu->mp_state == KVM_MP_STATE_RUNNABLE || vcpu->mp_state == KVM_MP_STATE_HALTED)
 		learn(vcpu, start, slept);
 }

@@ -245,9 +245,18 @@ static void get_exception(struct lodge_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->exception_payload = ex->payload;
 }
 
+static void take_nmis(struct lodge_vcpu *vcpu)
+{
+	int n = atomic_xchg(&vcpu->nmi_arrived, 0);
+
+	while (n-- > 0 && inject_nmi(vcpu))
+		;
+}
+
 int state_get_events(struct lodge_vcpu *vcpu, struct kvm_vcpu_events *e)
 {
 	memset(e, 0, sizeof(*e));
+	take_nmis(vcpu);
 	get_exception(vcpu, e);
 	e->interrupt.injected = vcpu->irq_injected;
 	e->interrupt.nr = vcpu->irq;
@@ -256,6 +265,11 @@ int state_get_events(struct lodge_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->nmi.pending = !!vcpu->nmi_pending;
 	e->nmi.masked = !!(vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI);
 	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	/* an INIT that waits is latched as it would be in SMM */
+	if (vcpu->apic) {
+		e->flags |= KVM_VCPUEVENT_VALID_SMM;
+		e->smi.latched_init = lapic_has_init(vcpu);
+	}
 	if (vcpu->vm->exception_payload)
 		e->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
 	if (vcpu->vm->triple_fault_event) {
@@ -320,6 +334,10 @@ int state_set_events(struct lodge_vcpu *vcpu, const struct kvm_vcpu_events *e)
 	vmwrite32(GUEST_INTERRUPTIBILITY_INFO, state);
 	if (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 		vcpu->triple_fault = e->triple_fault.pending;
+	if (vcpu->apic && (e->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR))
+		lapic_set_sipi_vector(vcpu, e->sipi_vector);
+	if (vcpu->apic && (e->flags & KVM_VCPUEVENT_VALID_SMM))
+		lapic_set_init(vcpu, e->smi.latched_init);
 	return 0;
 }
 
@@ -377,6 +395,7 @@ int state_set_mp_state(struct lodge_vcpu *vcpu, const struct kvm_mp_state *s)
 	case KVM_MP_STATE_UNINITIALIZED:
 	case KVM_MP_STATE_INIT_RECEIVED:
 	case KVM_MP_STATE_HALTED:
+	case KVM_MP_STATE_AP_RESET_HOLD:
 	case KVM_MP_STATE_SIPI_RECEIVED:
 		/* user space halts and starts vCPUs that have no local APIC */
 		if (vcpu->apic)
@@ -391,14 +410,6 @@ int state_set_mp_state(struct lodge_vcpu *vcpu, const struct kvm_mp_state *s)
 		lapic_set_sipi(vcpu);
 	}
 	return 0;
-}
-
-static void take_nmis(struct lodge_vcpu *vcpu)
-{
-	int n = atomic_xchg(&vcpu->nmi_arrived, 0);
-
-	while (n-- > 0 && inject_nmi(vcpu))
-		;
 }
 
 /* SDM vol. 3A 8.4. */

@@ -277,7 +277,8 @@ static void serve_idle(struct lodge_vcpu *vcpu)
 	if (vcpu->vmcs.cpu == raw_smp_processor_id())
 		serve_requests(vcpu);
 	preempt_enable();
-	halt_wait(vcpu);
+	if (!READ_ONCE(vcpu->requests))
+		halt_wait(vcpu);
 }
 
 static int run_loop(struct lodge_vcpu *vcpu)
@@ -370,6 +371,27 @@ static void report(struct lodge_vcpu *vcpu)
 	show_registers(vcpu, READ_ONCE(run->kvm_valid_regs));
 }
 
+/*
+ * A vCPU that was never started waits for INIT, and then lets its client see: KVM's
+ * clients know to come back on EAGAIN.
+ */
+static int run_uninitialized(struct lodge_vcpu *vcpu)
+{
+	int ret;
+
+	for (;;) {
+		ret = handle_work(vcpu);
+		if (ret)
+			return ret;
+		if (vcpu_take_request(vcpu, REQ_ARRIVED)) {
+			state_arrivals(vcpu);
+			if (vcpu->mp_state != KVM_MP_STATE_UNINITIALIZED)
+				return -EAGAIN;
+		}
+		serve_idle(vcpu);
+	}
+}
+
 /* Between loading and unloading the guest's floating-point registers. */
 static int run_prepared(struct lodge_vcpu *vcpu)
 {
@@ -379,6 +401,8 @@ static int run_prepared(struct lodge_vcpu *vcpu)
 		return ret;
 	if (compat_immediate_exit(vcpu->run))
 		return -EINTR;
+	if (unlikely(vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED))
+		return run_uninitialized(vcpu);
 	state_arm_step(vcpu);
 	return run_loop(vcpu);
 }

@@ -387,9 +387,27 @@ bool lapic_has_arrivals(struct lodge_vcpu *vcpu)
 	return READ_ONCE(vcpu->apic->arrived);
 }
 
+bool lapic_has_init(struct lodge_vcpu *vcpu)
+{
+	return test_bit(LAPIC_INIT, &vcpu->apic->arrived);
+}
+
+void lapic_set_init(struct lodge_vcpu *vcpu, bool init)
+{
+	if (init)
+		arrived(vcpu, LAPIC_INIT);
+	else
+		clear_bit(LAPIC_INIT, &vcpu->apic->arrived);
+}
+
 void lapic_set_sipi(struct lodge_vcpu *vcpu)
 {
 	arrived(vcpu, LAPIC_SIPI);
+}
+
+void lapic_set_sipi_vector(struct lodge_vcpu *vcpu, u8 vector)
+{
+	WRITE_ONCE(vcpu->apic->sipi_vector, vector);
 }
 
 /* ---- priority, mode, life -------------------------------------------- */

@@ -57,8 +57,11 @@ bool lapic_takes_extint(struct lodge_vcpu *vcpu);
 bool lapic_take_init(struct lodge_vcpu *vcpu);
 bool lapic_take_sipi(struct lodge_vcpu *vcpu, u8 *vector);
 bool lapic_has_arrivals(struct lodge_vcpu *vcpu);
-/* KVM_SET_MP_STATE knows a SIPI that waits. */
+/* As user space sees what waits, and puts it back. */
+bool lapic_has_init(struct lodge_vcpu *vcpu);
+void lapic_set_init(struct lodge_vcpu *vcpu, bool init);
 void lapic_set_sipi(struct lodge_vcpu *vcpu);
+void lapic_set_sipi_vector(struct lodge_vcpu *vcpu, u8 vector);
 
 /* REQ_EOI_VECTORS */
 void lapic_update_eoi_vectors(struct lodge_vcpu *vcpu);

@@ -127,7 +127,7 @@ static bool may_mean_everybody(const struct irq_msg *msg)
 
 int lapic_deliver(struct lodge_vm *vm, const struct irq_msg *msg)
 {
-	struct delivery d = { .msg = msg, .result = IRQ_NOBODY };
+	struct delivery d = { .msg = msg };
 	struct lodge_vcpu *vcpu;
 
 	if (READ_ONCE(vm->irqchip) == IRQCHIP_NONE)
@@ -149,7 +149,7 @@ int lapic_deliver(struct lodge_vm *vm, const struct irq_msg *msg)
 
 static void send_shorthand(struct lodge_lapic *apic, const struct irq_msg *msg, bool self)
 {
-	struct delivery d = { .msg = msg, .result = IRQ_NOBODY };
+	struct delivery d = { .msg = msg };
 	struct lodge_vm *vm = apic->vcpu->vm;
 	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* as above */
 

@@ -111,16 +111,14 @@ void apicv_set_threshold(struct lodge_vcpu *vcpu, u8 class)
 
 void apicv_notify(struct lodge_vcpu *vcpu)
 {
-	int cpu = READ_ONCE(vcpu->last_cpu);
-
 	/*
 	 * The descriptor was written with a full barrier, which pairs with that of
 	 * vcpu_mode_in_guest().  A CPU that leaves the guest at this moment takes the
 	 * vector as an interrupt without meaning, and the vCPU looks before it enters.
+	 * The mode is read before the CPU: a vCPU that has moved since looks, too.
 	 */
-	if (READ_ONCE(vcpu->posting) && READ_ONCE(vcpu->mode) == VCPU_IN_GUEST && cpu >= 0 &&
-	    cpu != raw_smp_processor_id())
-		compat_send_posted(cpu);
+	if (READ_ONCE(vcpu->posting) && smp_load_acquire(&vcpu->mode) == VCPU_IN_GUEST)
+		compat_send_posted(READ_ONCE(vcpu->last_cpu));
 	else
 		vcpu_kick(vcpu);
 }
