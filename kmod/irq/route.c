@@ -188,28 +188,21 @@ int route_set(struct lodge_vm *vm, const struct kvm_irq_routing_entry *entries, 
 	return 0;
 }
 
-/* As a PC is wired, only that the timer is at pin 0 of the IOAPIC and not at pin 2. */
-static void add_defaults(struct route_table *t)
+int route_init(struct lodge_vm *vm, bool split)
 {
+	struct route_table *t = new_table(split ? 0 : IOAPIC_PINS);
 	u32 gsi;
 
-	for (gsi = 0; gsi < IOAPIC_PINS; gsi++) {
+	if (!t)
+		return -ENOMEM;
+	/* as in a PC, only that there the IOAPIC has the timer at pin 2 */
+	for (gsi = 0; gsi < t->count; gsi++) {
 		add_pin(t, gsi, KVM_IRQCHIP_IOAPIC, gsi);
 		if (gsi < PIC_CHIP_PINS)
 			add_pin(t, gsi, KVM_IRQCHIP_PIC_MASTER, gsi);
 		else if (gsi < 2 * PIC_CHIP_PINS)
 			add_pin(t, gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - PIC_CHIP_PINS);
 	}
-}
-
-int route_init(struct lodge_vm *vm, bool split)
-{
-	struct route_table *t = new_table(split ? 0 : IOAPIC_PINS);
-
-	if (!t)
-		return -ENOMEM;
-	if (!split)
-		add_defaults(t);
 	rcu_assign_pointer(vm->routes, t);
 	return 0;
 }
@@ -320,10 +313,8 @@ void route_eoi_vectors(struct lodge_vcpu *vcpu, unsigned long *vectors)
 	idx = srcu_read_lock(&vm->srcu);
 	t = srcu_dereference(vm->routes, &vm->srcu);
 	for (i = 0; i < min(t->count, vm->split_pins); i++) {
-		if (!t->gsi[i].is_msi)
-			continue;
 		msg = msi_decode(vm, &t->gsi[i].msi);
-		if (msg.level && lapic_is_addressed(vcpu, &msg))
+		if (t->gsi[i].is_msi && msg.level && lapic_is_addressed(vcpu, &msg))
 			__set_bit(msg.vector, vectors);
 	}
 	srcu_read_unlock(&vm->srcu, idx);
