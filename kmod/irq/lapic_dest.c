@@ -69,10 +69,7 @@ struct delivery {
 
 static void hand_over(struct delivery *d, struct lodge_vcpu *vcpu)
 {
-	int taken = lapic_accept(vcpu, d->msg);
-
-	if (taken != IRQ_NOBODY)
-		d->result = max(d->result, 0) + taken;
+	d->result = max(d->result, 0) + max(lapic_accept(vcpu, d->msg), 0);
 }
 
 /* Spread what may go to any one of several: to who had the fewest of such. */
@@ -125,9 +122,20 @@ static bool may_mean_everybody(const struct irq_msg *msg)
 	return msg->dest == XAPIC_EVERYBODY || msg->dest == X2APIC_EVERYBODY;
 }
 
+/*
+ * What is said if nobody is addressed, as KVM says it: a destination that does not exist
+ * is like one that has it pending already; with everybody addressed, nobody is nobody.
+ */
+static int in_vain(struct lodge_vm *vm, const struct irq_msg *msg)
+{
+	u32 all = READ_ONCE(vm->no_broadcast_quirk) ? X2APIC_EVERYBODY : XAPIC_EVERYBODY;
+
+	return msg->dest == all || !READ_ONCE(vm->nr_vcpus) ? IRQ_NOBODY : IRQ_COALESCED;
+}
+
 int lapic_deliver(struct lodge_vm *vm, const struct irq_msg *msg)
 {
-	struct delivery d = { .msg = msg };
+	struct delivery d = { .msg = msg, .result = in_vain(vm, msg) };
 	struct lodge_vcpu *vcpu;
 
 	if (READ_ONCE(vm->irqchip) == IRQCHIP_NONE)
@@ -149,7 +157,7 @@ int lapic_deliver(struct lodge_vm *vm, const struct irq_msg *msg)
 
 static void send_shorthand(struct lodge_lapic *apic, const struct irq_msg *msg, bool self)
 {
-	struct delivery d = { .msg = msg };
+	struct delivery d = { .msg = msg, .result = IRQ_NOBODY };
 	struct lodge_vm *vm = apic->vcpu->vm;
 	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* as above */
 
