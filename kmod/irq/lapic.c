@@ -160,7 +160,7 @@ void lapic_lint0_nmi(struct lodge_vm *vm)
 	}
 }
 
-static bool is_handling(struct lodge_vcpu *vcpu, u8 vector)
+bool lapic_is_handling(struct lodge_vcpu *vcpu, u8 vector)
 {
 	return vector_test(vcpu->apic, APIC_ISR, vector) ||
 	       vector_test(vcpu->apic, APIC_IRR, vector) ||
@@ -173,7 +173,7 @@ bool lapic_busy(struct lodge_vm *vm, const struct irq_msg *msg)
 
 	for (i = 0; i < n; i++)
 		if (lapic_is_addressed(vm->vcpus[i], msg) &&
-		    is_handling(vm->vcpus[i], msg->vector))
+		    lapic_is_handling(vm->vcpus[i], msg->vector))
 			return true;
 	return false;
 }
@@ -354,7 +354,7 @@ void lapic_update_eoi_vectors(struct lodge_vcpu *vcpu)
 		route_eoi_vectors(vcpu, apic->eoi_vectors);
 	/* an entry that went elsewhere still waits for the end of what it sent here */
 	for_each_set_bit(vector, old, 256)
-		if (is_handling(vcpu, vector))
+		if (vcpu->vm->ioapic && lapic_is_handling(vcpu, vector))
 			__set_bit(vector, apic->eoi_vectors);
 	apicv_set_eoi_vectors(vcpu, apic->eoi_vectors);
 }

@@ -13,6 +13,8 @@ int lapic_deliver(struct lodge_vm *vm, const struct irq_msg *msg);
 
 /* Is this vCPU addressed by it?  For choosing whose EOIs are to be reported. */
 bool lapic_is_addressed(struct lodge_vcpu *vcpu, const struct irq_msg *msg);
+/* Has it this vector pending, or in service? */
+bool lapic_is_handling(struct lodge_vcpu *vcpu, u8 vector);
 
 /*
  * Which vectors' EOIs must be told has changed (a redirection entry or a route was

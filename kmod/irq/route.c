@@ -198,10 +198,8 @@ int route_init(struct lodge_vm *vm, bool split)
 	/* as in a PC, only that there the IOAPIC has the timer at pin 2 */
 	for (gsi = 0; gsi < t->count; gsi++) {
 		add_pin(t, gsi, KVM_IRQCHIP_IOAPIC, gsi);
-		if (gsi < PIC_CHIP_PINS)
-			add_pin(t, gsi, KVM_IRQCHIP_PIC_MASTER, gsi);
-		else if (gsi < 2 * PIC_CHIP_PINS)
-			add_pin(t, gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - PIC_CHIP_PINS);
+		if (gsi < 2 * PIC_CHIP_PINS)	/* chip 0 is the master, 1 the slave */
+			add_pin(t, gsi, gsi / PIC_CHIP_PINS, gsi % PIC_CHIP_PINS);
 	}
 	rcu_assign_pointer(vm->routes, t);
 	return 0;
@@ -314,7 +312,9 @@ void route_eoi_vectors(struct lodge_vcpu *vcpu, unsigned long *vectors)
 	t = srcu_dereference(vm->routes, &vm->srcu);
 	for (i = 0; i < min(t->count, vm->split_pins); i++) {
 		msg = msi_decode(vm, &t->gsi[i].msi);
-		if (t->gsi[i].is_msi && msg.level && lapic_is_addressed(vcpu, &msg))
+		/* what is in service may have been sent before the route was changed */
+		if (t->gsi[i].is_msi && msg.level && (lapic_is_addressed(vcpu, &msg) ||
+						      lapic_is_handling(vcpu, msg.vector)))
 			__set_bit(msg.vector, vectors);
 	}
 	srcu_read_unlock(&vm->srcu, idx);
