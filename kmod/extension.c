@@ -202,6 +202,7 @@ static const struct {
 	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS, 1, NULL, disable_quirks },
 	{ KVM_CAP_SPLIT_IRQCHIP, 1, NULL, enable_split_irqchip },
+	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
 	{ KVM_CAP_MAX_VCPU_ID, LODGE_MAX_VCPU_ID, NULL, enable_max_vcpu_id },
 	{ KVM_CAP_X2APIC_API, X2APIC_API, NULL, enable_x2apic_api },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },

@@ -20,6 +20,7 @@
 #include <uapi/linux/lodge.h>
 
 #include "lodge.h"
+#include "attr.h"
 #include "cpu/clock.h"
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
@@ -341,6 +342,9 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_SET_CPUID2, vcpu_ioctl_set_cpuid2 },
 	{ KVM_GET_TSC_KHZ, vcpu_ioctl_get_tsc_khz },
 	{ KVM_SET_TSC_KHZ, vcpu_ioctl_set_tsc_khz },
+	{ KVM_HAS_DEVICE_ATTR, vcpu_ioctl_has_attr },
+	{ KVM_GET_DEVICE_ATTR, vcpu_ioctl_get_attr },
+	{ KVM_SET_DEVICE_ATTR, vcpu_ioctl_set_attr },
 	{ KVM_X86_SETUP_MCE, vcpu_ioctl_setup_mce },
 	{ KVM_X86_SET_MCE, vcpu_ioctl_set_mce },
 };

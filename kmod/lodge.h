@@ -14,6 +14,7 @@
  *
  * Lock order, outermost first:
  *   vcpu->lock -> vm->lock -> vm->slots_lock -> mmap_lock -> vm->ept_lock
+ *   vm->lock -> vm->clock_lock
  *   vm->lock -> vm->io_lock; vm->irqfd_lock -> vm->irq_lock
  *   vm->irq_lock, vm->coalesced_lock: leaves
  * Documentation/locking.rst tells why.
@@ -165,6 +166,11 @@ struct lodge_ring {
 	u32 tail;			/* vm->slots_lock: entries ever given back */
 };
 
+/* A guest's time stamp counter at one moment of the host's raw clock. */
+struct lodge_tsc_point {
+	u64 value, ns;
+};
+
 #define LODGE_MMIO_MAX	12	/* an AVX load split at every border needs 10 */
 
 struct lodge_vcpu {
@@ -224,9 +230,13 @@ struct lodge_vcpu {
 	struct lodge_debug debug;	/* (V) */
 	u64 switched_msrs[LODGE_MSR_SWITCHED];	/* (V) vmx/msr.c */
 	u64 kernel_gs_base;		/* (V) while host.loaded is clear */
-	u64 tsc_offset, tsc_adjust;	/* (V) */
-	u64 tsc_mult;			/* (V) 0: the host's frequency */
+	u64 tsc_offset;			/* (V), written under vm->clock_lock */
+	u64 tsc_mult;			/* likewise; 0: the host's frequency */
+	u64 tsc_adjust;			/* (V) */
 	u32 tsc_khz;			/* (V) */
+	struct lodge_tsc_point tsc_set;	/* (V) when it was last set */
+	u64 tsc_left;			/* (P) what it was when its task left a CPU */
+	int tsc_cpu;			/* (P) where it was last loaded, or -1 */
 	bool spec_ctrl_open;		/* (V) the guest reaches SPEC_CTRL without an exit */
 	u64 spec_ctrl;			/* (V) the guest's value, while the host runs */
 	u64 misc_enable;		/* (V) */
@@ -334,6 +344,12 @@ struct lodge_vm {
 	u32 split_pins;			/* (C) routes whose EOIs a split chip's client wants */
 	bool x2apic_ids;		/* (L), read without: 32-bit ids in APIC states, MSIs */
 	bool no_broadcast_quirk;	/* (L), read without: ffh is an x2APIC id like others */
+
+	/* Time: cpu/clock.c. */
+	struct mutex clock_lock;	/* counters of different vCPUs against each other */
+	struct lodge_tsc_point tsc_last;	/* clock_lock; last value by user space */
+	u64 tsc_last_offset;		/* clock_lock; what came of it */
+	u32 tsc_last_khz;		/* clock_lock; of the vCPU that got it */
 
 	bool logging;			/* slots_lock; the CPUs are to log written pages */
 	u32 ring_entries;		/* fixed by the first vCPU; 0: bitmaps */

@@ -37,12 +37,18 @@
 
 static void sched_in(struct preempt_notifier *pn, int cpu)
 {
-	vmx_load(container_of(pn, struct lodge_vcpu, notifier));
+	struct lodge_vcpu *vcpu = container_of(pn, struct lodge_vcpu, notifier);
+
+	vmx_load(vcpu);
+	clock_load(vcpu);
 }
 
 static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
-	vmx_unload(container_of(pn, struct lodge_vcpu, notifier));
+	struct lodge_vcpu *vcpu = container_of(pn, struct lodge_vcpu, notifier);
+
+	clock_unload(vcpu);
+	vmx_unload(vcpu);
 }
 
 static struct preempt_ops preempt_ops = {
@@ -57,6 +63,7 @@ bool vcpu_load(struct lodge_vcpu *vcpu)
 	preempt_disable();
 	preempt_notifier_register(&vcpu->notifier);
 	vmx_load(vcpu);
+	clock_load(vcpu);
 	loaded = vcpu->vmcs.cpu == raw_smp_processor_id();
 	preempt_enable();
 	return loaded;
@@ -68,6 +75,7 @@ void vcpu_put(struct lodge_vcpu *vcpu)
 	/* the registers that only the cache knew must be found by the next load */
 	if (vcpu->vmcs.cpu == raw_smp_processor_id())
 		regs_flush(vcpu);
+	clock_unload(vcpu);
 	vmx_unload(vcpu);
 	preempt_notifier_unregister(&vcpu->notifier);
 	preempt_enable();
@@ -129,6 +137,7 @@ struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 	vcpu->eoi_exit = -1;
 	vcpu->user_extint = -1;
 	rcuwait_init(&vcpu->wait);
+	vcpu->tsc_cpu = -1;
 	mutex_init(&vcpu->lock);
 	INIT_LIST_HEAD(&vcpu->ept_cache);
 	preempt_notifier_init(&vcpu->notifier, &preempt_ops);
@@ -149,8 +158,7 @@ struct lodge_vcpu *vcpu_create(struct lodge_vm *vm, int id)
 		if (vcpu->apic)
 			apicv_init(vcpu, lapic_page(vcpu));
 		state_reset(vcpu, false);
-		/* cannot fail: the VM has checked it */
-		clock_set_khz(vcpu, vm->tsc_khz);
+		clock_init(vcpu);
 	}
 	vcpu_put(vcpu);
 	if (loaded)

@@ -34,6 +34,7 @@ struct lodge_vm *vm_create(void)
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
 	mutex_init(&vm->slots_lock);
+	mutex_init(&vm->clock_lock);
 	spin_lock_init(&vm->coalesced_lock);
 	spin_lock_init(&vm->irq_lock);
 	irqfd_init(vm);

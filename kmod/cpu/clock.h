@@ -5,14 +5,32 @@
 
 #include "../lodge.h"
 
+#define CLOCK_MULT_SHIFT	48	/* lodge_vcpu.tsc_mult is a fixed-point number */
+
 /* The vCPU is loaded in all of these. */
 u64 clock_tsc(struct lodge_vcpu *vcpu);
-/* By how much the counter was moved. */
-u64 clock_set_tsc(struct lodge_vcpu *vcpu, u64 value);
+/* What the counter is when the host's is host_tsc. */
+u64 clock_tsc_at(const struct lodge_vcpu *vcpu, u64 host_tsc);
+/* The guest writes it: this counter alone moves.  Returns by how much. */
+u64 clock_guest_sets(struct lodge_vcpu *vcpu, u64 value);
 void clock_add_tsc(struct lodge_vcpu *vcpu, u64 ticks);
+/*
+ * User space writes it.  A value that another vCPU has or would have by now, give
+ * or take a second, or zero, means: in step with the others.
+ */
+void clock_host_sets(struct lodge_vcpu *vcpu, u64 value);
+/* KVM_VCPU_TSC_OFFSET: what is added to the host's counter, scaled. */
+void clock_set_offset(struct lodge_vcpu *vcpu, u64 offset);
 /* 0 stands for the host's frequency; EINVAL if the CPU cannot scale to it. */
 int clock_set_khz(struct lodge_vcpu *vcpu, u32 khz);
-void clock_reset(struct lodge_vcpu *vcpu);
+/* A new vCPU: at the frequency of its machine, in step with the others. */
+void clock_init(struct lodge_vcpu *vcpu);
+/* Do the counters of all vCPUs agree?  Under vm->clock_lock. */
+bool clock_all_in_step(struct lodge_vm *vm);
+
+/* Its task comes to a CPU, and leaves it; preemption is off. */
+void clock_load(struct lodge_vcpu *vcpu);
+void clock_unload(struct lodge_vcpu *vcpu);
 
 bool clock_can_scale(void);
 bool clock_khz_valid(u32 khz);

@@ -100,10 +100,10 @@ static bool read_tsc(struct lodge_vcpu *vcpu, struct msr_access *a)
 /* A guest's write moves TSC_ADJUST by as much: vol. 3B 17.17.3. */
 static bool write_tsc(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	u64 ticks = clock_set_tsc(vcpu, a->value);
-
-	if (!a->host)
-		vcpu->tsc_adjust += ticks;
+	if (a->host)
+		clock_host_sets(vcpu, a->value);
+	else
+		vcpu->tsc_adjust += clock_guest_sets(vcpu, a->value);
 	return true;
 }
 
@@ -714,7 +714,6 @@ void msr_reset(struct lodge_vcpu *vcpu)
 	vcpu->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
 	vcpu->arch_capabilities = mitigate_arch_capabilities();
 	mce_reset(vcpu);
-	clock_reset(vcpu);
 	vmwrite64(GUEST_IA32_PAT, 0x0007040600070406ull);	/* vol. 3A 11.12.4 */
 	msr_update_bitmap(vcpu);
 }
