@@ -27,6 +27,7 @@
 #include "cpu/mce.h"
 #include "cpu/msr.h"
 #include "cpu/msr_filter.h"
+#include "cpu/pvclock.h"
 #include "extension.h"
 #include "io/coalesced.h"
 #include "io/ioeventfd.h"
@@ -179,6 +180,11 @@ static long vcpu_ioctl_set_tsc_khz(void *object, unsigned long arg)
 static long vcpu_ioctl_get_tsc_khz(void *object, unsigned long unused)
 {
 	return ((struct lodge_vcpu *)object)->tsc_khz;
+}
+
+static long vcpu_ioctl_kvmclock_ctrl(void *object, unsigned long unused)
+{
+	return pvclock_guest_stopped(object);
 }
 
 #define MAX_MSRS	256	/* in one call, as KVM */
@@ -345,6 +351,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_HAS_DEVICE_ATTR, vcpu_ioctl_has_attr },
 	{ KVM_GET_DEVICE_ATTR, vcpu_ioctl_get_attr },
 	{ KVM_SET_DEVICE_ATTR, vcpu_ioctl_set_attr },
+	{ KVM_KVMCLOCK_CTRL, vcpu_ioctl_kvmclock_ctrl },
 	{ KVM_X86_SETUP_MCE, vcpu_ioctl_setup_mce },
 	{ KVM_X86_SET_MCE, vcpu_ioctl_set_mce },
 };
@@ -523,8 +530,17 @@ static long vm_ioctl_##name(void *object, unsigned long arg)		\
 VM_SET(ioeventfd_set, kvm_ioeventfd)
 VM_SET(coalesced_register, kvm_coalesced_mmio_zone)
 VM_SET(coalesced_unregister, kvm_coalesced_mmio_zone)
+VM_SET(pvclock_set, kvm_clock_data)
 VM_SET(irqchip_create_pit, kvm_pit_config)
 VM_SET(irqchip_set, kvm_irqchip)
+
+static long vm_ioctl_get_clock(void *object, unsigned long arg)
+{
+	struct kvm_clock_data data;
+
+	pvclock_get(object, &data);
+	return copy_to_user((void __user *)arg, &data, sizeof(data)) ? -EFAULT : 0;
+}
 
 static long vm_ioctl_create_irqchip(void *object, unsigned long unused)
 {
@@ -714,6 +730,8 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_ENABLE_CAP, vm_ioctl_enable_cap },
 	{ KVM_SET_TSC_KHZ, vm_ioctl_set_tsc_khz },
 	{ KVM_GET_TSC_KHZ, vm_ioctl_get_tsc_khz },
+	{ KVM_GET_CLOCK, vm_ioctl_get_clock },
+	{ KVM_SET_CLOCK, vm_ioctl_pvclock_set },
 	{ KVM_X86_SET_MSR_FILTER, vm_ioctl_set_msr_filter },
 	{ KVM_CREATE_IRQCHIP, vm_ioctl_create_irqchip },
 	{ KVM_GET_IRQCHIP, vm_ioctl_get_irqchip },

@@ -81,6 +81,7 @@ enum lodge_request {
 	REQ_MSR_FILTER,		/* the set of MSRs that need no exit has changed */
 	REQ_ARRIVED,		/* an INIT, a SIPI or an NMI is there */
 	REQ_EOI_VECTORS,	/* whose EOIs are wanted has changed */
+	REQ_CLOCK,		/* what the guest's pvclock page says is not true any more */
 };
 
 /* Values of lodge_vcpu.mode. */
@@ -171,6 +172,19 @@ struct lodge_tsc_point {
 	u64 value, ns;
 };
 
+/* Nanoseconds in ticks: ((ticks << shift) * mul) >> 32, as a pvclock page says it. */
+struct lodge_pace {
+	u32 mul;
+	s8 shift;
+};
+
+/* A moment of the host's counter and clock, from which all vCPUs' clocks count. */
+struct lodge_anchor {
+	bool on;			/* the counters are good for that */
+	u64 tsc, ns;
+	struct lodge_pace pace;
+};
+
 #define LODGE_MMIO_MAX	12	/* an AVX load split at every border needs 10 */
 
 struct lodge_vcpu {
@@ -237,6 +251,9 @@ struct lodge_vcpu {
 	struct lodge_tsc_point tsc_set;	/* (V) when it was last set */
 	u64 tsc_left;			/* (P) what it was when its task left a CPU */
 	int tsc_cpu;			/* (P) where it was last loaded, or -1 */
+	u64 pvclock_msr;		/* (V) where its page is; bit 0: there is one */
+	bool pvclock_stopped;		/* (V) the guest is to be told that it was stopped */
+	unsigned long pvclock_time;	/* (V) jiffies when the page was written */
 	bool spec_ctrl_open;		/* (V) the guest reaches SPEC_CTRL without an exit */
 	u64 spec_ctrl;			/* (V) the guest's value, while the host runs */
 	u64 misc_enable;		/* (V) */
@@ -345,11 +362,16 @@ struct lodge_vm {
 	bool x2apic_ids;		/* (L), read without: 32-bit ids in APIC states, MSIs */
 	bool no_broadcast_quirk;	/* (L), read without: ffh is an x2APIC id like others */
 
-	/* Time: cpu/clock.c. */
-	struct mutex clock_lock;	/* counters of different vCPUs against each other */
+	/* Time: cpu/clock.c, cpu/pvclock.c. */
+	struct mutex clock_lock;	/* counters of different vCPUs, and their common clock */
 	struct lodge_tsc_point tsc_last;	/* clock_lock; last value by user space */
 	u64 tsc_last_offset;		/* clock_lock; what came of it */
 	u32 tsc_last_khz;		/* clock_lock; of the vCPU that got it */
+	struct lodge_anchor anchor;	/* clock_lock; anchor.on is read without */
+	u64 clock_offset;		/* clock_lock; the guest's clock less the host's */
+	u64 wall_clock;			/* clock_lock; address that the guest gave */
+	bool old_kvmclock;		/* clock_lock; vCPU 0 uses the first pair of MSRs */
+	struct list_head clocks;	/* in the list of cpu/pvclock.c, under its lock */
 
 	bool logging;			/* slots_lock; the CPUs are to log written pages */
 	u32 ring_entries;		/* fixed by the first vCPU; 0: bitmaps */

@@ -13,6 +13,7 @@
 
 #include "lodge.h"
 #include "cpu/cpuid.h"
+#include "cpu/pvclock.h"
 #include "ioctl.h"
 #include "vmx/caps.h"
 #include "vmx/cpu.h"
@@ -104,6 +105,7 @@ static const struct {
 	{ features_init, NULL },
 	{ mitigate_init, mitigate_free },
 	{ vmx_cpus_init, vmx_cpus_exit },
+	{ pvclock_init, pvclock_exit },
 	{ device_init, device_exit },	/* from here on there are callers */
 	{ report, NULL },
 };

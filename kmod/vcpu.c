@@ -20,6 +20,7 @@
 #include "cpu/emulate_ops.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
+#include "cpu/pvclock.h"
 #include "exit.h"
 #include "halt.h"
 #include "irq/lapic.h"
@@ -302,6 +303,8 @@ static int run_loop(struct lodge_vcpu *vcpu)
 		ret = settle(vcpu);
 		if (ret != EXIT_RESUME)
 			return ret;
+		if (unlikely(pvclock_due(vcpu)))
+			pvclock_update(vcpu);
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE) && !halt_is_over(vcpu)) {
 			serve_idle(vcpu);
 			continue;

@@ -14,6 +14,7 @@
 #include "lodge.h"
 #include "cpu/clock.h"
 #include "cpu/msr_filter.h"
+#include "cpu/pvclock.h"
 #include "io/bus.h"
 #include "irq/irqfd.h"
 #include "irqchip.h"
@@ -61,6 +62,7 @@ struct lodge_vm *vm_create(void)
 	if (err)
 		goto no_notifier;
 	preempt_notifier_inc();
+	pvclock_vm_init(vm);
 	return vm;
 
 no_notifier:
@@ -84,6 +86,7 @@ static void vm_destroy(struct lodge_vm *vm)
 	int i;
 
 	irqchip_stop(vm);
+	pvclock_vm_exit(vm);
 	preempt_notifier_dec();
 	notifier_unregister(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)

@@ -14,6 +14,7 @@
 #include <asm/tsc.h>
 
 #include "../lodge.h"
+#include "../kick.h"
 #include "../vmx/caps.h"
 #include "../vmx/insn.h"
 #include "clock.h"
@@ -73,6 +74,8 @@ static void change_offset(struct lodge_vcpu *vcpu, u64 offset)
 	lockdep_assert_held(&vcpu->vm->clock_lock);
 	write_offset(vcpu, offset);
 	vcpu->tsc_set = (struct lodge_tsc_point) { clock_tsc(vcpu), hosttime_ns() };
+	/* its clock counts on this */
+	vcpu_request(vcpu, REQ_CLOCK);
 }
 
 void clock_add_tsc(struct lodge_vcpu *vcpu, u64 ticks)
@@ -224,6 +227,9 @@ void clock_load(struct lodge_vcpu *vcpu)
 		write_offset(vcpu, max(value, vcpu->tsc_left) - scale(vcpu, rdtsc()));
 	}
 	vcpu->tsc_cpu = cpu;
+	/* whose counter may be another one */
+	if (!READ_ONCE(vcpu->vm->anchor.on))
+		vcpu_request(vcpu, REQ_CLOCK);
 }
 
 void clock_unload(struct lodge_vcpu *vcpu)

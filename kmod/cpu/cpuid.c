@@ -105,6 +105,10 @@ static const struct leaf leaves[] = {
 	{ 0x80000008, 0, false, PASS(EAX) },
 };
 
+/* KVM's interface: the numbers of 0x40000001. */
+#define PV_FEATURES (BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) | \
+		     BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT))
+
 #define MAX_BASIC_LEAF	0xdu
 #define MAX_EXT_LEAF	0x80000008u
 
@@ -230,11 +234,13 @@ static void adjust_entry(struct kvm_cpuid_entry2 *e)
 		}
 		break;
 	case 0x40000000:
-		/* KVM's interface, and for now none of its features */
 		e->eax = 0x40000001;
 		memcpy(&e->ebx, &signature[0], 4);
 		memcpy(&e->ecx, &signature[4], 4);
 		memcpy(&e->edx, &signature[8], 4);
+		break;
+	case 0x40000001:
+		e->eax = PV_FEATURES;
 		break;
 	case 0x80000000:
 		e->eax = min(e->eax, MAX_EXT_LEAF);

@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/nospec.h>
 #include <asm/apicdef.h>
+#include <asm/kvm_para.h>
 #include <asm/msr.h>
 #include <asm/mtrr.h>
 #include <asm/processor.h>
@@ -28,6 +29,7 @@
 #include "mce.h"
 #include "msr.h"
 #include "msr_filter.h"
+#include "pvclock.h"
 
 static bool ignore_msrs;
 module_param(ignore_msrs, bool, 0644);
@@ -273,6 +275,16 @@ static bool read_mce(struct lodge_vcpu *vcpu, struct msr_access *a)
 static bool write_mce(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
 	return mce_write(vcpu, a->index, a->value, a->host);
+}
+
+static bool read_pvclock(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	return pvclock_read_msr(vcpu, a->index, &a->value);
+}
+
+static bool write_pvclock(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	return pvclock_write_msr(vcpu, a->index, a->value, a->host);
 }
 
 static bool has_spec_ctrl(void)
@@ -525,6 +537,7 @@ static bool write_base(struct lodge_vcpu *vcpu, const struct msr_access *a)
 /* Sorted by number, no two overlap; write NULL: read-only. */
 static const struct msr_row rows[] = {
 	ONE(MSR_IA32_TSC, SAVED, read_tsc, write_tsc),
+	{ MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, SAVED, read_pvclock, write_pvclock },
 	ONE(MSR_IA32_PLATFORM_ID, 0, read_fixed, NULL),
 	ONE(MSR_IA32_APICBASE, 0, read_apic_base, write_apic_base),
 	ONE(MSR_IA32_EBL_CR_POWERON, 0, read_fixed, NULL),
@@ -560,6 +573,7 @@ static const struct msr_row rows[] = {
 	ONE(MSR_IA32_TSC_DEADLINE, SAVED, read_deadline, write_deadline),
 	{ APIC_BASE_MSR, APIC_BASE_MSR + 0xff, 0, read_x2apic, write_x2apic },
 	ONE(MSR_IA32_XSS, SAVED, read_xss, write_xss, .there = cpuid_offers_xsaves),
+	{ MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, SAVED, read_pvclock, write_pvclock },
 	ONE(MSR_EFER, 0, read_efer, do_write_efer),
 	{ MSR_STAR, MSR_SYSCALL_MASK, SAVED, read_switched, write_switched },
 	{ MSR_FS_BASE, MSR_GS_BASE, OPEN, read_base, write_base },
