@@ -46,7 +46,7 @@ static u64 clock_of(const volatile struct time_info *p)
 		asm volatile("" : : : "memory");
 		delta = rdtsc() - p->tsc;
 		delta = p->shift < 0 ? delta >> -p->shift : delta << p->shift;
-		ns = p->time + (u64)((unsigned __int128)delta * p->mul >> 32);
+		ns = p->time + mul_shr32(delta, p->mul);
 		asm volatile("" : : : "memory");
 	} while ((version & 1) || version != READ_ONCE(p->version));
 	return ns;
@@ -187,7 +187,7 @@ SUBTEST(pace_of_the_page)
 
 	vcpu_expect_sync(vcpu, 1);
 	ns = page->shift < 0 ? ticks >> -page->shift : ticks << page->shift;
-	ns = (unsigned __int128)ns * page->mul >> 32;
+	ns = mul_shr32(ns, page->mul);
 	CHECK(ns > SECOND - SECOND / 100000 && ns < SECOND + SECOND / 100000);
 }
 

@@ -17,6 +17,12 @@ static inline u64 rdtsc(void)
 	return lo | (u64)hi << 32;
 }
 
+/* a * b / 2^32, all of its bits. */
+static inline u64 mul_shr32(u64 a, u32 b)
+{
+	return (a >> 32) * b + ((a & 0xffffffff) * b >> 32);
+}
+
 static inline u64 clock_ns(clockid_t id)
 {
 	struct timespec ts;
