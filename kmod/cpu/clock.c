@@ -10,33 +10,18 @@
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
-#include <asm/msr.h>
 #include <asm/tsc.h>
 
 #include "../lodge.h"
+#include "../irq/lapic.h"
 #include "../kick.h"
 #include "../vmx/caps.h"
 #include "../vmx/insn.h"
+#include "../vmx/tsc.h"
 #include "clock.h"
 #include "hosttime.h"
 
 #define TOLERANCE_PPM	250		/* within this, two frequencies are the same */
-
-static u64 scale(const struct lodge_vcpu *vcpu, u64 host_tsc)
-{
-	return vcpu->tsc_mult ? mul_u64_u64_shr(host_tsc, vcpu->tsc_mult, CLOCK_MULT_SHIFT) :
-				host_tsc;
-}
-
-u64 clock_tsc_at(const struct lodge_vcpu *vcpu, u64 host_tsc)
-{
-	return scale(vcpu, host_tsc) + vcpu->tsc_offset;
-}
-
-u64 clock_tsc(struct lodge_vcpu *vcpu)
-{
-	return clock_tsc_at(vcpu, rdtsc());
-}
 
 static u64 ticks_in(const struct lodge_vcpu *vcpu, u64 ns)
 {
@@ -62,10 +47,13 @@ static void lock_clock(struct lodge_vm *vm)
 	preempt_disable();
 }
 
-static void unlock_clock(struct lodge_vm *vm)
+/* Its clock, and its timer, count on what has changed. */
+static void unlock_clock(struct lodge_vcpu *vcpu)
 {
 	preempt_enable();
-	mutex_unlock(&vm->clock_lock);
+	mutex_unlock(&vcpu->vm->clock_lock);
+	vcpu_request(vcpu, REQ_CLOCK);
+	lapic_clock_changed(vcpu);
 }
 
 /* Under clock_lock. */
@@ -73,21 +61,19 @@ static void change_offset(struct lodge_vcpu *vcpu, u64 offset)
 {
 	lockdep_assert_held(&vcpu->vm->clock_lock);
 	write_offset(vcpu, offset);
-	vcpu->tsc_set = (struct lodge_tsc_point) { clock_tsc(vcpu), hosttime_ns() };
-	/* its clock counts on this */
-	vcpu_request(vcpu, REQ_CLOCK);
+	vcpu->tsc_set = (struct lodge_tsc_point) { tsc_of_guest(vcpu), hosttime_ns() };
 }
 
 void clock_add_tsc(struct lodge_vcpu *vcpu, u64 ticks)
 {
 	lock_clock(vcpu->vm);
 	change_offset(vcpu, vcpu->tsc_offset + ticks);
-	unlock_clock(vcpu->vm);
+	unlock_clock(vcpu);
 }
 
 u64 clock_guest_sets(struct lodge_vcpu *vcpu, u64 value)
 {
-	u64 ticks = value - clock_tsc(vcpu);
+	u64 ticks = value - tsc_of_guest(vcpu);
 
 	clock_add_tsc(vcpu, ticks);
 	return ticks;
@@ -121,7 +107,7 @@ void clock_host_sets(struct lodge_vcpu *vcpu, u64 value)
 
 	lock_clock(vm);
 	ns = hosttime_ns();
-	offset = value - scale(vcpu, rdtsc());
+	offset = value - tsc_scale(vcpu, rdtsc());
 	if (joins(vcpu, value, ns)) {
 		if (!check_tsc_unstable())
 			offset = vm->tsc_last_offset;
@@ -131,7 +117,7 @@ void clock_host_sets(struct lodge_vcpu *vcpu, u64 value)
 	}
 	change_offset(vcpu, offset);
 	remember(vcpu, value, ns);
-	unlock_clock(vm);
+	unlock_clock(vcpu);
 }
 
 void clock_set_offset(struct lodge_vcpu *vcpu, u64 offset)
@@ -139,7 +125,7 @@ void clock_set_offset(struct lodge_vcpu *vcpu, u64 offset)
 	lock_clock(vcpu->vm);
 	change_offset(vcpu, offset);
 	remember(vcpu, vcpu->tsc_set.value, vcpu->tsc_set.ns);
-	unlock_clock(vcpu->vm);
+	unlock_clock(vcpu);
 }
 
 bool clock_all_in_step(struct lodge_vm *vm)
@@ -172,7 +158,7 @@ bool clock_khz_valid(u32 khz)
 	/* 16 bits before the point is what the multiplier has */
 	return !khz || near_host(khz) ||
 	       (clock_can_scale() && tsc_khz && khz < INT_MAX &&
-		khz / tsc_khz < BIT(64 - CLOCK_MULT_SHIFT));
+		khz / tsc_khz < BIT(64 - TSC_MULT_SHIFT));
 }
 
 static void set_pace(struct lodge_vcpu *vcpu, u32 khz)
@@ -182,18 +168,18 @@ static void set_pace(struct lodge_vcpu *vcpu, u32 khz)
 	if (!khz)
 		khz = tsc_khz;
 	if (!near_host(khz))
-		mult = mul_u64_u32_div(BIT_ULL(CLOCK_MULT_SHIFT), khz, tsc_khz);
+		mult = mul_u64_u32_div(BIT_ULL(TSC_MULT_SHIFT), khz, tsc_khz);
 	lock_clock(vcpu->vm);
 	vcpu->tsc_khz = khz;
 	vcpu->tsc_mult = mult;
 	if (clock_can_scale())
-		vmwrite64(TSC_MULTIPLIER, mult ? mult : BIT_ULL(CLOCK_MULT_SHIFT));
-	unlock_clock(vcpu->vm);
+		vmwrite64(TSC_MULTIPLIER, mult ? mult : BIT_ULL(TSC_MULT_SHIFT));
+	unlock_clock(vcpu);
 }
 
 int clock_set_khz(struct lodge_vcpu *vcpu, u32 khz)
 {
-	u64 now = clock_tsc(vcpu);
+	u64 now = tsc_of_guest(vcpu);
 
 	if (!clock_khz_valid(khz))
 		return -EINVAL;
@@ -224,7 +210,7 @@ void clock_load(struct lodge_vcpu *vcpu)
 		return;
 	if (unlikely(check_tsc_unstable()) && vcpu->tsc_cpu >= 0) {
 		value = extrapolate(vcpu, &vcpu->tsc_set, hosttime_ns());
-		write_offset(vcpu, max(value, vcpu->tsc_left) - scale(vcpu, rdtsc()));
+		write_offset(vcpu, max(value, vcpu->tsc_left) - tsc_scale(vcpu, rdtsc()));
 	}
 	vcpu->tsc_cpu = cpu;
 	/* whose counter may be another one */
@@ -235,5 +221,5 @@ void clock_load(struct lodge_vcpu *vcpu)
 void clock_unload(struct lodge_vcpu *vcpu)
 {
 	if (unlikely(check_tsc_unstable()))
-		vcpu->tsc_left = clock_tsc(vcpu);
+		vcpu->tsc_left = tsc_of_guest(vcpu);
 }

@@ -5,12 +5,7 @@
 
 #include "../lodge.h"
 
-#define CLOCK_MULT_SHIFT	48	/* lodge_vcpu.tsc_mult is a fixed-point number */
-
 /* The vCPU is loaded in all of these. */
-u64 clock_tsc(struct lodge_vcpu *vcpu);
-/* What the counter is when the host's is host_tsc. */
-u64 clock_tsc_at(const struct lodge_vcpu *vcpu, u64 host_tsc);
 /* The guest writes it: this counter alone moves.  Returns by how much. */
 u64 clock_guest_sets(struct lodge_vcpu *vcpu, u64 value);
 void clock_add_tsc(struct lodge_vcpu *vcpu, u64 ticks);

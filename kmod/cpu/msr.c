@@ -23,6 +23,7 @@
 #include "../vmx/msr.h"
 #include "../vmx/regs.h"
 #include "../vmx/run.h"
+#include "../vmx/tsc.h"
 #include "clock.h"
 #include "cpuid.h"
 #include "cr.h"
@@ -95,7 +96,7 @@ static bool write_home(struct lodge_vcpu *vcpu, const struct msr_access *a)
 
 static bool read_tsc(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
-	a->value = clock_tsc(vcpu);
+	a->value = tsc_of_guest(vcpu);
 	return true;
 }
 

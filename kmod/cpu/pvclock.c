@@ -23,6 +23,7 @@
 #include "../lodge.h"
 #include "../kick.h"
 #include "../mem/slots.h"
+#include "../vmx/tsc.h"
 #include "clock.h"
 #include "hosttime.h"
 #include "pvclock.h"
@@ -262,7 +263,7 @@ static void fill(struct lodge_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 	if (!a.on)
 		a = (struct lodge_anchor) { .tsc = now.tsc, .ns = now.ns, .pace = now.pace };
 	*info = (struct pvclock_vcpu_time_info) {
-		.tsc_timestamp = clock_tsc_at(vcpu, a.tsc),
+		.tsc_timestamp = tsc_scale(vcpu, a.tsc) + vcpu->tsc_offset,
 		.system_time = a.ns + vm->clock_offset,
 		.tsc_to_system_mul = a.pace.mul,
 		.tsc_shift = a.pace.shift,
@@ -271,7 +272,7 @@ static void fill(struct lodge_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 	mutex_unlock(&vm->clock_lock);
 	if (vcpu->tsc_mult) {
 		/* the guest's ticks are tsc_mult / 2^48 of the host's; mul has 32 bits of it */
-		struct lodge_pace p = hosttime_pace((u64)a.pace.mul << (CLOCK_MULT_SHIFT - 32),
+		struct lodge_pace p = hosttime_pace((u64)a.pace.mul << (TSC_MULT_SHIFT - 32),
 						    vcpu->tsc_mult);
 
 		info->tsc_to_system_mul = p.mul;
