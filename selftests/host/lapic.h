@@ -245,6 +245,40 @@ static inline struct vcpu *lapic_new(bool x2apic)
 	return vcpu;
 }
 
+static inline u32 irr_of(struct vcpu *vcpu, u8 vector)
+{
+	struct kvm_lapic_state s;
+
+	get_lapic(vcpu, &s);
+	return lapic_bit(&s, APIC_IRR, vector);
+}
+
+/* The vectors that are set in ISR, IRR or TMR are these, and no others. */
+static inline void check_bits(struct vcpu *vcpu, u32 reg, const u8 *want, u64 n)
+{
+	struct kvm_lapic_state s;
+	u64 k;
+
+	get_lapic(vcpu, &s);
+	for (int v = 0; v < 256; v++) {
+		for (k = 0; k < n && want[k] != v; k++)
+			;
+		if (lapic_bit(&s, reg, v) == (k == n))
+			FAIL("register %#x, vector %#x: expected %d, got %d", reg, v, k < n,
+			     lapic_bit(&s, reg, v));
+	}
+}
+
+#define CHECK_BITS(vcpu, reg, ...) do {					\
+	const u8 want__[] = { __VA_ARGS__ };				\
+	check_bits(vcpu, reg, want__, sizeof(want__));			\
+} while (0)
+
+static inline void self_ipi(struct vcpu *vcpu, u8 vector)
+{
+	apic_icr(vcpu, 0, APIC_DEST_SELF | vector);
+}
+
 #define FOR_BOTH_MODES(x2apic)						\
 	for (int x2apic = 0; x2apic < 2 &&				\
 	     (test_doing(x2apic ? "x2APIC" : "xAPIC"), true); x2apic++)

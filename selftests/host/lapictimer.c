@@ -1,129 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * lapictimer - the timer of the local APIC in the kernel: one-shot, periodic and by
- * TSC deadline, as the guest programs it and as user space reads and moves it.
- *
- * That a timer does not fire too early, or not at all, or again, is checked exactly;
- * how late it may be is not: that is the host's load. Guests that wait do so by
- * their TSC, and give up after a while.
+ * lapictimer - the timer of the local APIC in the kernel as the guest programs it:
+ * one-shot, periodic and by TSC deadline, at each speed, masked.
  */
-#include <sched.h>
-#include <time.h>
+#include "lapictimer.h"
 
-#include "lapic.h"
-#include "state.h"
-
-#define TIMER		0x71
-#define DIV_1		0xb
-#define LATE_US		50000	/* a timer that is later than this is not coming */
-#define MASKED		APIC_LVT_MASKED
-#define PERIODIC	APIC_LVT_TIMER_PERIODIC
-#define DEADLINE	APIC_LVT_TIMER_TSCDEADLINE
-
-static u64 tsc_khz;
-
-/* A machine whose CPUID has the third mode of the timer. */
-static struct vm *timer_vm(void)
-{
-	struct vm *vm = lapic_vm();
-
-	cpuid_leaf(vm->cpuid, 1, 0)->ecx |= 1u << 24;
-	return vm;
-}
-
-static struct vcpu *timer_new(bool x2apic)
-{
-	struct vcpu *vcpu = lapic_vcpu(timer_vm(), 0);
-
-	guest_var(vcpu->vm, tsc_khz) = xioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
-	CHECK((long)guest_var(vcpu->vm, tsc_khz) > 0);
-	apic_enable(vcpu, x2apic);
-	apic_wr(vcpu, APIC_TDCR, DIV_1);
-	return vcpu;
-}
-
-static void call(struct vcpu *vcpu, void (*fn)(u64 arg), u64 arg)
-{
-	remote_ok(vcpu, OP_CALL, (uintptr_t)fn, arg);
-}
-
-static u64 host_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-static void host_passes(u64 us)
-{
-	u64 end = host_ns() + us * 1000;
-
-	while (host_ns() < end)
-		sched_yield();
-}
-
-/* ---- guest side ------------------------------------------------------------------ */
-
-static u64 rdtsc(void)
-{
-	u32 lo, hi;
-
-	asm volatile("lfence; rdtsc; lfence" : "=a"(lo), "=d"(hi) : : "memory");
-	return lo | (u64)hi << 32;
-}
-
-static u64 to_ns(u64 ticks)
-{
-	return ticks * 1000000 / tsc_khz;
-}
-
-static u64 to_ticks(u64 ns)
-{
-	return ns * tsc_khz / 1000000;
-}
-
-static u64 fired(void)
-{
-	return READ_ONCE(guest_irqs[guest_percpu()->id % 64][TIMER]);
-}
-
-static void guest_passes(u64 us)
-{
-	u64 start = rdtsc(), ticks = to_ticks(us * 1000);
-
-	while (rdtsc() - start < ticks)
-		cpu_relax();
-}
-
-/* Spins with interrupts on until there are n in all. */
-static void guest_await(u64 n)
-{
-	u64 start = rdtsc(), ticks = to_ticks(LATE_US * 1000);
-
-	guest_sti();
-	while (fired() < n)
-		GUEST_ASSERT(rdtsc() - start < ticks);
-	guest_cli();
-}
-
-/* Time by the kernel's clock and by the TSC may differ a little. */
-static void guest_not_before(u64 start, u64 ns)
-{
-	GUEST_ASSERT(to_ns(rdtsc() - start) >= ns - ns / 50);
-}
-
-static void guest_quiet(u64 us)
-{
-	u64 n = fired();
-
-	guest_sti();
-	guest_passes(us);
-	guest_cli();
-	GUEST_ASSERT_EQ(fired(), n);
-}
-
-/* ---- one-shot ------------------------------------------------------------------------ */
+/* ---- one-shot ---------------------------------------------------------- */
 
 static void guest_one_shot(u64 count)
 {
@@ -240,7 +122,7 @@ SUBTEST(class08_longest_count)
 	CHECK_EQ(irqs(vcpu, TIMER), 0);
 }
 
-/* ---- divide configuration --------------------------------------------------------------- */
+/* ---- divide configuration ---------------------------------------------- */
 
 static void guest_speed(u64 divide)
 {
@@ -315,7 +197,7 @@ SUBTEST(divider_changed_on_the_way)
 	call(vcpu, guest_changes_divider, 0);
 }
 
-/* ---- periodic ---------------------------------------------------------------------------- */
+/* ---- periodic ---------------------------------------------------------- */
 
 static void guest_periods(u64 count)
 {
@@ -400,29 +282,7 @@ SUBTEST(class35_shortest_period)
 	}
 }
 
-/* ---- by TSC deadline ------------------------------------------------------------------------ */
-
-static u64 fired_at;
-
-static bool guest_notes_time(u64 vector)
-{
-	fired_at = rdtsc();
-	return false;
-}
-
-static u64 deadline(void)
-{
-	u32 lo, hi;
-
-	asm volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(MSR_IA32_TSC_DEADLINE) : "memory");
-	return lo | (u64)hi << 32;
-}
-
-static void set_deadline(u64 v)
-{
-	asm volatile("wrmsr" : : "c"(MSR_IA32_TSC_DEADLINE), "a"((u32)v), "d"((u32)(v >> 32))
-		     : "memory");
-}
+/* ---- by TSC deadline --------------------------------------------------- */
 
 static void guest_deadlines(u64 us)
 {
@@ -549,7 +409,7 @@ SUBTEST(another_mode_stops_the_timer)
 	}
 }
 
-/* ---- masked, disabled ------------------------------------------------------------------------- */
+/* ---- masked, disabled -------------------------------------------------- */
 
 static void guest_masked(u64 arg)
 {
@@ -605,237 +465,5 @@ SUBTEST(class08_timer_with_an_illegal_vector)
 		call(vcpu, guest_one_shot, 1000);
 		CHECK_EQ(guest_var(vcpu->vm, guest_nr_events), 0);
 		vm_free(vcpu->vm);
-	}
-}
-
-/* ---- while the guest halts, and while it does not run ----------------------------------------- */
-
-static void guest_halts_one_shot(u64 count)
-{
-	u64 n = fired(), start;
-
-	guest_apic_write(APIC_LVTT, TIMER);
-	for (int i = 1; i <= 4; i++) {
-		start = rdtsc();
-		guest_apic_write(APIC_TMICT, count);
-		guest_halt();
-		GUEST_ASSERT_EQ(fired(), n + i);
-		guest_not_before(start, count);
-	}
-}
-
-static void guest_halts_periodic(u64 count)
-{
-	u64 n = fired(), start = rdtsc();
-
-	guest_apic_write(APIC_LVTT, PERIODIC | TIMER);
-	guest_apic_write(APIC_TMICT, count);
-	for (int i = 1; i <= 6; i++) {
-		guest_halt();
-		GUEST_ASSERT(fired() >= n + i);
-		guest_not_before(start, i * count);
-	}
-	guest_apic_write(APIC_TMICT, 0);
-	guest_sti();
-	guest_cli();
-}
-
-static void guest_halts_deadline(u64 us)
-{
-	u64 n = fired(), at;
-
-	guest_on_irq = guest_notes_time;
-	guest_apic_write(APIC_LVTT, DEADLINE | TIMER);
-	for (int i = 1; i <= 4; i++) {
-		at = rdtsc() + to_ticks(us * 1000);
-		set_deadline(at);
-		guest_halt();
-		GUEST_ASSERT_EQ(fired(), n + i);
-		GUEST_ASSERT(fired_at >= at);
-		GUEST_ASSERT_EQ(deadline(), 0);
-	}
-}
-
-SUBTEST(the_timer_ends_a_halt)
-{
-	FOR_BOTH_MODES(x2apic) {
-		struct vcpu *vcpu = timer_new(x2apic);
-
-		call(vcpu, guest_halts_one_shot, 1000);
-		call(vcpu, guest_halts_one_shot, 500000);
-		call(vcpu, guest_halts_periodic, 400000);
-		call(vcpu, guest_halts_deadline, 2);
-		call(vcpu, guest_halts_deadline, 500);
-		vm_free(vcpu->vm);
-	}
-}
-
-static void guest_arms(u64 count)
-{
-	guest_apic_write(APIC_LVTT, TIMER);
-	guest_apic_write(APIC_TMICT, count);
-}
-
-static void guest_arms_deadline(u64 us)
-{
-	guest_apic_write(APIC_LVTT, DEADLINE | TIMER);
-	set_deadline(rdtsc() + to_ticks(us * 1000));
-}
-
-/* It expires while user space has the vCPU, and is delivered when it runs again. */
-SUBTEST(expired_outside_the_guest)
-{
-	FOR_BOTH_MODES(x2apic) {
-		struct vcpu *vcpu = timer_new(x2apic);
-
-		for (int i = 1; i <= 3; i++) {
-			call(vcpu, guest_arms, 200000);
-			host_passes(1000);
-			CHECK_EQ(irqs(vcpu, TIMER), 2 * i - 2);
-			take_irqs(vcpu);
-			CHECK_EQ(irqs(vcpu, TIMER), 2 * i - 1);
-			call(vcpu, guest_arms_deadline, 200);
-			host_passes(1000);
-			take_irqs(vcpu);
-			CHECK_EQ(irqs(vcpu, TIMER), 2 * i);
-		}
-		vm_free(vcpu->vm);
-	}
-}
-
-/* A machine that goes away with its timers running. */
-SUBTEST(freed_while_armed)
-{
-	for (int i = 0; i < 8; i++) {
-		struct vcpu *vcpu = timer_new(i & 1);
-
-		if (i & 2)
-			call(vcpu, guest_arms, i & 4 ? 300000 : 1);
-		else
-			call(vcpu, guest_arms_deadline, i & 4 ? 300 : 1);
-		if (i & 1)
-			apic_wr(vcpu, APIC_LVTT, PERIODIC | TIMER);
-		vm_free(vcpu->vm);
-		host_passes(400);
-	}
-}
-
-/* ---- read and written by user space --------------------------------------------------------------- */
-
-static void guest_awaits_one_more(u64 n)
-{
-	guest_await(n);
-}
-
-SUBTEST(the_count_in_get_lapic)
-{
-	FOR_BOTH_MODES(x2apic) {
-		struct vcpu *vcpu = timer_new(x2apic);
-		struct kvm_lapic_state s, t;
-
-		call(vcpu, guest_arms, 2000000000);
-		get_lapic(vcpu, &s);
-		get_lapic(vcpu, &t);
-		CHECK_EQ(lapic_reg(&s, APIC_TMICT), 2000000000);
-		CHECK(lapic_reg(&s, APIC_TMCCT) < 2000000000);
-		CHECK(lapic_reg(&s, APIC_TMCCT) > 1000000000);
-		CHECK(lapic_reg(&t, APIC_TMCCT) < lapic_reg(&s, APIC_TMCCT));
-		CHECK(apic_rd(vcpu, APIC_TMCCT) < lapic_reg(&t, APIC_TMCCT));
-		call(vcpu, guest_arms_deadline, 100000);
-		get_lapic(vcpu, &s);
-		CHECK_EQ(lapic_reg(&s, APIC_TMCCT), 0);
-		CHECK_EQ(lapic_reg(&s, APIC_TMICT), 0);
-		vm_free(vcpu->vm);
-	}
-}
-
-/* Another machine, whose timer is set by KVM_SET_LAPIC alone. */
-static u64 resume(struct vcpu *vcpu, struct kvm_lapic_state *s, u32 lvtt, u32 initial, u32 current)
-{
-	u64 start = host_ns(), n = irqs(vcpu, TIMER);
-
-	lapic_set_reg(s, APIC_LVTT, lvtt | TIMER);
-	lapic_set_reg(s, APIC_TMICT, initial);
-	lapic_set_reg(s, APIC_TMCCT, current);
-	set_lapic(vcpu, s);
-	call(vcpu, guest_awaits_one_more, n + 1);
-	return host_ns() - start;
-}
-
-SUBTEST(the_count_goes_on_in_another_machine)
-{
-	FOR_BOTH_MODES(x2apic) {
-		struct vcpu *vcpu = timer_new(x2apic), *other = timer_new(x2apic);
-		struct kvm_lapic_state s;
-
-		call(vcpu, guest_arms, 2000000000);
-		get_lapic(vcpu, &s);
-		/* What is left of it counts, as long as that is possible. */
-		CHECK(resume(other, &s, 0, 2000000000, 500000) >= 490000);
-		CHECK(resume(other, &s, 0, 500000, 2000000000) >= 490000);
-		CHECK(resume(other, &s, PERIODIC, 600000, 400000) >= 390000);
-		call(other, guest_awaits_one_more, irqs(other, TIMER) + 2);
-		vm_free(vcpu->vm);
-		vm_free(other->vm);
-	}
-}
-
-SUBTEST(the_deadline_in_msrs)
-{
-	FOR_BOTH_MODES(x2apic) {
-		struct vcpu *vcpu = timer_new(x2apic);
-		struct kvm_lapic_state s;
-		u64 at;
-
-		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, 12345);
-		CHECK_EQ(get_msr(vcpu, MSR_IA32_TSC_DEADLINE), 0);
-		call(vcpu, guest_arms_deadline, 40000);
-		at = get_msr(vcpu, MSR_IA32_TSC_DEADLINE);
-		CHECK_EQ(msr_rd(vcpu, MSR_IA32_TSC_DEADLINE), at);
-		get_lapic(vcpu, &s);
-		set_lapic(vcpu, &s);
-		CHECK_EQ(get_msr(vcpu, MSR_IA32_TSC_DEADLINE), at);
-		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, at + 1000000000000);
-		CHECK_EQ(msr_rd(vcpu, MSR_IA32_TSC_DEADLINE), at + 1000000000000);
-		CHECK_EQ(irqs(vcpu, TIMER), 0);
-		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, get_msr(vcpu, MSR_TSC) + 40000);
-		call(vcpu, guest_awaits_one_more, 1);
-		CHECK_EQ(get_msr(vcpu, MSR_IA32_TSC_DEADLINE), 0);
-		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, 1);
-		take_irqs(vcpu);
-		CHECK_EQ(irqs(vcpu, TIMER), 2);
-		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, get_msr(vcpu, MSR_TSC) + 40000);
-		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, 0);
-		call(vcpu, guest_quiet, 500);
-		vm_free(vcpu->vm);
-	}
-}
-
-/* ---- several vCPUs ----------------------------------------------------------------------------------- */
-
-static void *run_to_sync(void *arg)
-{
-	vcpu_expect_sync((struct vcpu *)arg, 1);
-	return NULL;
-}
-
-SUBTEST(each_vcpu_has_its_own)
-{
-	struct vm *vm = timer_vm();
-	struct thread t[3];
-
-	for (int i = 0; i < 3; i++) {
-		struct vcpu *vcpu = lapic_vcpu(vm, i);
-
-		guest_var(vm, tsc_khz) = xioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
-		apic_enable(vcpu, i == 1);
-		apic_wr(vcpu, APIC_TDCR, DIV_1);
-		remote_set(vcpu, OP_CALL, (uintptr_t)guest_halts_periodic, 400000 + 200000 * i, 0);
-	}
-	for (int i = 0; i < 3; i++)
-		thread_start(&t[i], -1, run_to_sync, vm->vcpus[i]);
-	for (int i = 0; i < 3; i++) {
-		thread_join(&t[i]);
-		CHECK(irqs(vm->vcpus[i], TIMER) >= 6);
 	}
 }
