@@ -257,15 +257,13 @@ static inline u32 irr_of(struct vcpu *vcpu, u8 vector)
 static inline void check_bits(struct vcpu *vcpu, u32 reg, const u8 *want, u64 n)
 {
 	struct kvm_lapic_state s;
-	u64 k;
 
 	get_lapic(vcpu, &s);
 	for (int v = 0; v < 256; v++) {
-		for (k = 0; k < n && want[k] != v; k++)
-			;
-		if (lapic_bit(&s, reg, v) == (k == n))
-			FAIL("register %#x, vector %#x: expected %d, got %d", reg, v, k < n,
-			     lapic_bit(&s, reg, v));
+		bool got = lapic_bit(&s, reg, v), wanted = n && memchr(want, v, n);
+
+		if (got != wanted)
+			FAIL("register %#x, vector %#x: expected %d, got %d", reg, v, wanted, got);
 	}
 }
 

@@ -238,3 +238,27 @@ SUBTEST(each_vcpu_has_its_own)
 		CHECK(irqs(vm->vcpus[i], TIMER) >= 6);
 	}
 }
+
+/* Its thread goes from CPU to CPU while it halts and while it waits. */
+SUBTEST(class37_armed_while_it_moves)
+{
+	if (nr_cpus() < 2)
+		SKIP("one CPU");
+	FOR_BOTH_MODES(x2apic) {
+		struct vcpu *vcpu = timer_new(x2apic);
+		struct thread t;
+		cpu_set_t set;
+
+		remote_set(vcpu, OP_CALL, (uintptr_t)guest_halts_deadline, 500, 0);
+		thread_start(&t, 0, run_to_sync, vcpu);
+		for (int i = 0; !__atomic_load_n(&t.done, __ATOMIC_ACQUIRE); i++) {
+			CPU_ZERO(&set);
+			CPU_SET(i & 1, &set);
+			pthread_setaffinity_np(t.id, sizeof(set), &set);
+			host_passes(50);
+		}
+		thread_join(&t);
+		CHECK_EQ(irqs(vcpu, TIMER), 4);
+		vm_free(vcpu->vm);
+	}
+}

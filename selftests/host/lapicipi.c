@@ -98,6 +98,7 @@ SUBTEST(nmi_by_icr)
 SUBTEST(class27_other_delivery_modes)
 {
 	static const u32 modes[] = { APIC_DM_SMI, APIC_DM_REMRD, APIC_DM_EXTINT };
+
 	FOR_BOTH_MODES(x2apic) {
 		struct vcpu *vcpu = lapic_new(x2apic);
 
@@ -433,6 +434,88 @@ SUBTEST(messages_interrupt_a_running_vcpu)
 		}
 		thread_join(&t);
 		CHECK_EQ(irqs(vcpu, 0x66), 20);
+		vm_free(vm);
+	}
+}
+
+/* ---- between vCPUs that run ----------------------------------------------- */
+
+#define BALLS		150
+
+/* Throws the ball to the other when it has come; every other time it halts for it. */
+static void guest_plays(u64 other)
+{
+	u64 id = guest_percpu()->id;
+
+	for (u64 n = 1; n <= BALLS; n++) {
+		if (id < other || n > 1)
+			guest_apic_icr(other, APIC_DM_FIXED | 0x67);
+		while (READ_ONCE(guest_irqs[id][0x67]) < n) {
+			if (n & 1) {
+				guest_halt();
+			} else {
+				guest_sti();
+				cpu_relax();
+				guest_cli();
+			}
+		}
+	}
+	if (id > other)
+		guest_apic_icr(other, APIC_DM_FIXED | 0x67);
+}
+
+/* The two have their balls; the second has one to give back at the end. */
+SUBTEST(class37_two_vcpus_play_ball)
+{
+	FOR_BOTH_MODES(x2apic) {
+		struct vm *vm = lapic_vm();
+		struct thread t[2];
+
+		for (int i = 0; i < 2; i++) {
+			apic_enable(lapic_vcpu(vm, i), x2apic);
+			remote_set(vm->vcpus[i], OP_CALL, (uintptr_t)guest_plays, !i, 0);
+		}
+		for (int i = 0; i < 2; i++)
+			thread_start(&t[i], i % nr_cpus(), run_halt, vm->vcpus[i]);
+		for (int i = 0; i < 2; i++)
+			thread_join(&t[i]);
+		for (int i = 0; i < 2; i++)
+			CHECK_EQ(irqs(vm->vcpus[i], 0x67), BALLS);
+		vm_free(vm);
+	}
+}
+
+static void move_to(struct thread *t, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK_EQ(pthread_setaffinity_np(t->id, sizeof(set), &set), 0);
+}
+
+/* The CPU that is to be notified is another each time. */
+SUBTEST(class37_messages_to_a_vcpu_that_moves)
+{
+	if (nr_cpus() < 2)
+		SKIP("one CPU");
+	FOR_BOTH_MODES(x2apic) {
+		struct vcpu *vcpu = lapic_new(x2apic);
+		struct vm *vm = vcpu->vm;
+		struct thread t;
+
+		guest_var(vm, spin_seen) = 0;
+		remote_set(vcpu, OP_CALL, (uintptr_t)guest_spins_for_irqs, 100, 0);
+		thread_start(&t, 0, run_halt, vcpu);
+		for (u64 i = 1; i <= 100; i++) {
+			while (READ_ONCE(guest_var(vm, spin_seen)) != i)
+				sched_yield();
+			if (i & 1)
+				move_to(&t, i >> 1 & 1);
+			CHECK_EQ(signal_msi(vm, MSI_ADDR, 0x66), 1);
+		}
+		thread_join(&t);
+		CHECK_EQ(irqs(vcpu, 0x66), 100);
 		vm_free(vm);
 	}
 }
