@@ -462,7 +462,8 @@ SUBTEST(class08_everything_in_service_and_pending)
 			take_irqs(vcpu);
 		}
 		get_lapic(vcpu, &bad);
-		CHECK_EQ(lapic_reg(&bad, APIC_IRR), 0xffffffff);
+		/* Those below 16 are never delivered. */
+		CHECK_EQ(lapic_reg(&bad, APIC_IRR) & 0xffff, 0xffff);
 		check_lives(vcpu, &good, x2apic);
 		vm_free(vcpu->vm);
 	}
