@@ -140,13 +140,13 @@ static const struct writable {
 	u16 reg;
 	u32 bits;	/* that are kept as written */
 	u32 ones;	/* that are always one */
-	u32 free;	/* read-only or reserved: KVM keeps some of them */
+	u32 free;	/* read-only, or there only with another CPUID */
 	u8 modes;	/* 1: xAPIC, 2: x2APIC */
 } writables[] = {
 	{ APIC_TASKPRI, 0xff, .modes = 3 },
 	{ APIC_LDR, 0xff000000, .modes = 1 },
 	{ APIC_DFR, 0xf0000000, 0x0fffffff, .modes = 1 },
-	{ APIC_SPIV, 0x2ff, 0x100, .modes = 3 },
+	{ APIC_SPIV, 0x2ff, 0x100, APIC_SPIV_DIRECTED_EOI, 3 },
 	{ APIC_ICR2, 0xff000000, .modes = 1 },
 	{ APIC_LVTTHMR, LVT_MODES, 0, APIC_SEND_PENDING, 3 },
 	{ APIC_LVTPC, LVT_MODES, 0, APIC_SEND_PENDING, 3 },
@@ -155,7 +155,6 @@ static const struct writable {
 	{ APIC_LVT0, LVT_PIN, 0, APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR, 3 },
 	{ APIC_TDCR, 0xb, .modes = 3 },
 	{ APIC_TMICT, 0xffffffff, .modes = 3 },
-	{ APIC_ID, 0xff000000, .modes = 1 },	/* last: it ends APIC virtualisation */
 };
 
 static void check_writable(struct vcpu *vcpu, const struct writable *w)
@@ -168,8 +167,8 @@ static void check_writable(struct vcpu *vcpu, const struct writable *w)
 		/* Bit 8 is the one that the other LVT entries hang on. */
 		u32 value = values[i] | (w->reg == APIC_SPIV ? 0x100 : 0);
 
-		if (w->reg == APIC_TASKPRI && is_x2apic(vcpu))
-			value &= 0xff;	/* the rest faults */
+		if (is_x2apic(vcpu))
+			value &= w->bits | w->ones | w->free;
 		test_doing("%#x is written to register %#x", value, w->reg);
 		apic_wr(vcpu, w->reg, value);
 		CHECK_EQ(apic_rd(vcpu, w->reg) & ~w->free, (value & w->bits) | w->ones);
@@ -192,6 +191,44 @@ SUBTEST(class08_written_bits)
 	}
 }
 
+/* In x2APIC mode reserved bits fault (SDM volume 3, 11.12.1.3). */
+SUBTEST(class08_reserved_bits_in_x2apic_mode)
+{
+	struct vcpu *vcpu = lapic_new(true);
+
+	for (u64 i = 0; i < ARRAY_SIZE(writables); i++) {
+		const struct writable *w = &writables[i];
+		u32 valid = w->bits | w->ones | w->free, before;
+		u64 vector;
+
+		for (int bit = 0; bit < 32 && w->modes & 2; bit++) {
+			if (valid >> bit & 1)
+				continue;
+			test_doing("bit %d of register %#x", bit, w->reg);
+			before = apic_rd(vcpu, w->reg);
+			vector = msr_wr_vector(vcpu, X2APIC_MSR(w->reg), before | BIT(bit));
+			/* KVM passes over all of them but what the hardware sees. */
+			CHECK(vector == GP || device_is_kvm());
+			CHECK_EQ(apic_rd(vcpu, w->reg), before);
+		}
+	}
+}
+
+/* Software may be able to change it, and may not: SDM volume 3, 11.4.6. */
+SUBTEST(class08_written_id)
+{
+	struct vcpu *vcpu = lapic_new(false);
+	u32 got;
+
+	for (u32 id = 0xff; id > 0; id >>= 1) {
+		apic_wr(vcpu, APIC_ID, id << 24 | 0xffffff);
+		got = apic_rd(vcpu, APIC_ID);
+		CHECK(got == id << 24 || got == 0);
+	}
+	apic_wr(vcpu, APIC_ID, 0);
+	CHECK_EQ(apic_rd(vcpu, APIC_ID), 0);
+}
+
 /* Two of the timer's modes, and a third when CPUID has it. */
 SUBTEST(class08_timer_modes_by_cpuid)
 {
@@ -207,7 +244,7 @@ SUBTEST(class08_timer_modes_by_cpuid)
 		vcpu = lapic_vcpu(vm, 0);
 		FOR_BOTH_MODES(x2apic) {
 			apic_enable(vcpu, x2apic);
-			apic_wr(vcpu, APIC_LVTT, 0xffffffff);
+			apic_wr(vcpu, APIC_LVTT, 0x710ff);
 			CHECK_EQ(apic_rd(vcpu, APIC_LVTT) & ~APIC_SEND_PENDING,
 				 deadline ? 0x700ff | LVT_FIXED : 0x30000 | LVT_FIXED);
 			apic_wr(vcpu, APIC_LVTT, 0);

@@ -162,10 +162,14 @@ SUBTEST(class08_divide_configuration)
 
 		for (u32 tdcr = 0; tdcr < 16; tdcr++) {
 			test_doing("TDCR %#x, x2APIC %d", tdcr, x2apic);
-			call(vcpu, guest_divides, tdcr);
+			/* Bit 2 is reserved, which faults there. */
+			if (!x2apic || !(tdcr & 4))
+				call(vcpu, guest_divides, tdcr);
 		}
-		call(vcpu, guest_divides, 0xfffffff5);
-		call(vcpu, guest_divides, 0xffffffff);
+		if (!x2apic) {
+			call(vcpu, guest_divides, 0xfffffff5);
+			call(vcpu, guest_divides, 0xffffffff);
+		}
 		vm_free(vcpu->vm);
 	}
 }
