@@ -54,8 +54,7 @@ SUBTEST(lint0_decides)
 			/* A local APIC that is off by software masks its LVT for good. */
 			const bool arrives = cases[i].arrives && enabled;
 
-			test_doing("LVT0 %#x, local APIC %s", cases[i].lvt0,
-				   enabled ? "on" : "off");
+			test_doing("LVT0 %#x, local APIC enabled: %d", cases[i].lvt0, enabled);
 			write_lapic(vcpu, APIC_LVT0, cases[i].lvt0);
 			expect_level(vcpu, arrives);
 		}
