@@ -251,6 +251,7 @@ SUBTEST(interrupt_window_of_user_space)
 
 #define MSI_LEVEL	(APIC_INT_LEVELTRIG | APIC_INT_ASSERT)
 
+/* The vCPUs then run, with nothing pending, so that they know. */
 static void route_msi(struct vm *vm, u32 gsi, u32 id, u32 data)
 {
 	struct route_table t = { .head.nr = 1 };
@@ -260,6 +261,8 @@ static void route_msi(struct vm *vm, u32 gsi, u32 id, u32 data)
 	t.e[0].u.msi.address_lo = MSI_ADDR | id << 12;
 	t.e[0].u.msi.data = data;
 	CHECK_EQ(set_routes(vm, &t), 0);
+	for (int i = 0; i < vm->nr_vcpus; i++)
+		agent_window(vm->vcpus[i]);
 }
 
 /* Takes one interrupt of @vector at @gsi; its EOI comes to user space or not. */
@@ -340,9 +343,14 @@ SUBTEST(eoi_exit_by_hand)
 	CHECK_EQ(irq_line(vm, 4, 1), 1);
 	vcpu_expect_sync(vcpu, AGENT_SYNC);
 	CHECK_EQ(taken(vcpu, VECTOR), 1);
-	/* A route changed in service: nobody waits for this EOI any more. */
+	/* A route changed in service: KVM of Linux 6.1 forgets who waits for this EOI. */
 	route_msi(vm, 4, 0, OTHER);
-	lapic_eoi(vcpu);
+	agent_order(vcpu, AGENT_WRITE, 4, APIC_DEFAULT_BASE + APIC_EOI, 0);
+	if (!device_is_kvm()) {
+		vcpu_run(vcpu, KVM_EXIT_IOAPIC_EOI);
+		CHECK_EQ(vcpu->run->eoi.vector, VECTOR);
+	}
+	vcpu_expect_sync(vcpu, AGENT_SYNC);
 	CHECK_EQ(taken(vcpu, VECTOR), 0);
 }
 
