@@ -93,24 +93,44 @@ bool vthread_done(struct vthread *r)
 	return __atomic_load_n(&r->t.done, __ATOMIC_ACQUIRE);
 }
 
-static bool asleep_in_run(struct vthread *r)
+static bool in_run(struct vthread *r)
 {
-	pid_t tid = __atomic_load_n(&r->tid, __ATOMIC_ACQUIRE);
 	unsigned long fd, cmd;
 	char path[64];
-	bool asleep;
+	bool in;
 	long nr;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	f = tid ? fopen(path, "r") : NULL;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", r->tid);
+	f = fopen(path, "r");
 	if (!f)
 		return false;
 	/* Of a thread that runs it says "running". */
-	asleep = fscanf(f, "%ld %lx %lx", &nr, &fd, &cmd) == 3 &&
-		 nr == SYS_ioctl && (int)fd == r->vcpu->fd && cmd == KVM_RUN;
+	in = fscanf(f, "%ld %lx %lx", &nr, &fd, &cmd) == 3 && nr == SYS_ioctl &&
+	     (int)fd == r->vcpu->fd && cmd == KVM_RUN;
 	fclose(f);
-	return asleep;
+	return in;
+}
+
+/* Not so where no signal can end it: KVM_RUN also waits for locks and for RCU. */
+static bool sleeps_lightly(struct vthread *r)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", r->tid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(f);
+	return state == 'S';
+}
+
+static bool asleep_in_run(struct vthread *r)
+{
+	return __atomic_load_n(&r->tid, __ATOMIC_ACQUIRE) && in_run(r) && sleeps_lightly(r);
 }
 
 void vthread_wait_asleep(struct vthread *r)
