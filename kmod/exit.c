@@ -25,6 +25,7 @@
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmcs.h"
+#include "yield.h"
 
 /* The second half runs only if the guest still stands where it was left. */
 static int to_user(struct lodge_vcpu *vcpu, int (*complete)(struct lodge_vcpu *vcpu))
@@ -608,6 +609,21 @@ static int exit_eoi_induced(struct lodge_vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
+/* PAUSE in a loop for longer than the window: vol. 3C 25.1.3. */
+static int exit_pause(struct lodge_vcpu *vcpu)
+{
+	vmcs_grow_ple_window(vcpu);
+	yield_on_spin(vcpu);
+	return skip_and_resume(vcpu);
+}
+
+/* The CPU's timer stands for the local APIC's. */
+static int exit_timer(struct lodge_vcpu *vcpu)
+{
+	lapic_timer_ended(vcpu);
+	return EXIT_RESUME;
+}
+
 /* There is no performance counter. */
 static int exit_rdpmc(struct lodge_vcpu *vcpu)
 {
@@ -678,7 +694,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_MWAIT_INSTRUCTION]		= exit_mwait,
 	[EXIT_REASON_MONITOR_TRAP_FLAG]		= exit_unexpected,
 	[EXIT_REASON_MONITOR_INSTRUCTION]	= exit_mwait,
-	[EXIT_REASON_PAUSE_INSTRUCTION]		= exit_unexpected,
+	[EXIT_REASON_PAUSE_INSTRUCTION]		= exit_pause,
 	[EXIT_REASON_MCE_DURING_VMENTRY]	= exit_unexpected,
 	[EXIT_REASON_TPR_BELOW_THRESHOLD]	= exit_resume,	/* lapic.c looks again */
 	[EXIT_REASON_APIC_ACCESS]		= exit_apic_access,
@@ -689,7 +705,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_EPT_MISCONFIG]		= exit_unexpected,	/* a bug in ept.c */
 	[EXIT_REASON_INVEPT]			= exit_ud,
 	[EXIT_REASON_RDTSCP]			= exit_unexpected,
-	[EXIT_REASON_PREEMPTION_TIMER]		= exit_unexpected,
+	[EXIT_REASON_PREEMPTION_TIMER]		= exit_timer,
 	[EXIT_REASON_INVVPID]			= exit_ud,
 	[EXIT_REASON_WBINVD]			= skip_and_resume,	/* caches are coherent */
 	[EXIT_REASON_XSETBV]			= exit_xsetbv,

@@ -76,6 +76,8 @@ static bool poll(struct lodge_vcpu *vcpu, ktime_t start)
 
 static void sleep(struct lodge_vcpu *vcpu)
 {
+	if (vcpu->apic)
+		lapic_timer_sleep(vcpu);
 	prepare_to_rcuwait(&vcpu->wait);
 	for (;;) {
 		/* a full barrier: pairs with that of rcuwait_wake_up() */
@@ -85,6 +87,8 @@ static void sleep(struct lodge_vcpu *vcpu)
 		schedule();
 	}
 	finish_rcuwait(&vcpu->wait);
+	if (vcpu->apic)
+		lapic_timer_wake(vcpu);
 }
 
 static void grow(struct lodge_vcpu *vcpu, unsigned int limit)

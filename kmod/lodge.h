@@ -210,6 +210,10 @@ struct lodge_vcpu {
 	bool irq_waiting;		/* (V) one more wants in: open the window */
 	bool posting;			/* (P), read (A): the CPU takes posted interrupts */
 	u8 tpr_threshold;		/* (V) as in the VMCS */
+	u64 timer_tsc;			/* (V) host TSC when the CPU's timer is to end; 0: never */
+	u32 ple_window;			/* (V) as in the VMCS */
+	struct task_struct *task;	/* (A) inside KVM_RUN; read under RCU: yield.c */
+	bool preempted;			/* (A) hint: it was running, and is not now */
 	s16 eoi_exit;			/* (V) vector to tell the client of, or -1 */
 	s16 user_extint;		/* (V) vector from a PIC of the client's, or -1 */
 	struct lodge_lapic *apic;	/* (C) NULL: the client has it */
@@ -330,6 +334,7 @@ struct lodge_vm {
 	struct xarray vcpu_ids;		/* (L), read without: vCPUs by id */
 	u32 boot_id;			/* (L) until the first vCPU: the one that boots */
 	u32 max_id;			/* (L) until the first vCPU: ids are below this */
+	int last_boosted;		/* hint, without a lock: who was yielded to; yield.c */
 
 	spinlock_t ept_lock;		/* entries of the EPT, invalidation counts */
 	u64 *ept_root;			/* (C); entries (E) */

@@ -34,6 +34,7 @@
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/run.h"
+#include "vmx/timer.h"
 #include "vmx/vmcs.h"
 
 static void sched_in(struct preempt_notifier *pn, int cpu)
@@ -42,12 +43,18 @@ static void sched_in(struct preempt_notifier *pn, int cpu)
 
 	vmx_load(vcpu);
 	clock_load(vcpu);
+	WRITE_ONCE(vcpu->preempted, false);
+	if (vcpu->vmcs.cpu == cpu)
+		vmcs_shrink_ple_window(vcpu);
 }
 
 static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
 	struct lodge_vcpu *vcpu = container_of(pn, struct lodge_vcpu, notifier);
 
+	/* not asleep of its own will */
+	if (task_is_running(current))
+		WRITE_ONCE(vcpu->preempted, true);
 	clock_unload(vcpu);
 	vmx_unload(vcpu);
 }
@@ -224,6 +231,7 @@ static bool enter_guest(struct lodge_vcpu *vcpu)
 	fpu_ready();
 	if (vcpu->apic)
 		lapic_entry(vcpu);
+	vmx_timer_entry(vcpu);
 	ept_sync_cpu(vcpu->vm);
 	vtime_account_guest_enter();
 	vmx_run(vcpu);
@@ -436,7 +444,9 @@ int vcpu_run(struct lodge_vcpu *vcpu)
 	if (!vcpu->apic && !cr8_write(vcpu, READ_ONCE(run->cr8)))
 		return -EINVAL;
 	fpu_enter(vcpu);
+	WRITE_ONCE(vcpu->task, current);
 	ret = run_prepared(vcpu);
+	WRITE_ONCE(vcpu->task, NULL);
 	fpu_leave(vcpu);
 	report(vcpu);
 	/* neither fate is an error, and EXIT_RESUME does not get here */

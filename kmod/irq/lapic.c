@@ -12,6 +12,7 @@
 #include <linux/kernel.h>
 #include <linux/slab.h>
 #include <asm/mce.h>
+#include <asm/msr.h>
 
 #include "../lodge.h"
 #include "../kick.h"
@@ -304,6 +305,9 @@ void lapic_entry(struct lodge_vcpu *vcpu)
 
 bool lapic_has_interrupt(struct lodge_vcpu *vcpu)
 {
+	/* the CPU's timer stands still while nobody is in the guest */
+	if (vcpu->timer_tsc && rdtsc() >= vcpu->timer_tsc)
+		lapic_timer_ended(vcpu);
 	sync_posted(vcpu->apic);
 	/* the CPU may have set bits of the IRR while the guest ran */
 	if (apicv_delivers(vcpu))

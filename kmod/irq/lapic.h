@@ -89,6 +89,12 @@ void lapic_write_done(struct lodge_vcpu *vcpu, u32 reg);
 /* A plain EOI, without looking at the instruction's data. */
 void lapic_eoi(struct lodge_vcpu *vcpu);
 
+/* The CPU's timer, which stood for the APIC's, has ended. */
+void lapic_timer_ended(struct lodge_vcpu *vcpu);
+/* It does not count while the vCPU sleeps: something else has to, and no more. */
+void lapic_timer_sleep(struct lodge_vcpu *vcpu);
+void lapic_timer_wake(struct lodge_vcpu *vcpu);
+
 u64 lapic_get_deadline(struct lodge_vcpu *vcpu);
 void lapic_set_deadline(struct lodge_vcpu *vcpu, u64 deadline);
 /* The guest's clock has changed: the deadline is another moment now. */

@@ -17,6 +17,7 @@ struct lapic_timer {
 	u64 deadline;		/* (V) guest TSC; cleared by the callback */
 	u32 mode;		/* (V) APIC_LVT_TIMER_*: how LVTT was last understood */
 	u8 shift;		/* (V) of the divider */
+	bool lent;		/* (V) hr stands for the CPU's timer, as long as the vCPU sleeps */
 };
 
 struct lodge_lapic {

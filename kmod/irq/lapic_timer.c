@@ -3,13 +3,16 @@
  * lapic_timer.c - the timer of the local APIC: one-shot, periodic, and until a
  * moment of the guest's TSC.  It counts nanoseconds of CLOCK_MONOTONIC (the bus
  * clock of this APIC is 1 GHz, as KVM's), by an hrtimer whose callback posts the
- * interrupt from the host's interrupt context.  SDM vol. 3A 10.5.4.
+ * interrupt from the host's interrupt context.  A moment of the TSC is left to the
+ * CPU's own timer (vmx/timer.h) while the guest runs; the hrtimer takes over while the
+ * vCPU sleeps.  SDM vol. 3A 10.5.4.
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/module.h>
 
 #include "../lodge.h"
+#include "../vmx/timer.h"
 #include "../vmx/tsc.h"
 #include "lapic_priv.h"
 
@@ -64,6 +67,7 @@ void timer_stop(struct lodge_lapic *apic)
 {
 	hrtimer_cancel(&apic->timer.hr);
 	apic->timer.expires = 0;
+	apic->vcpu->timer_tsc = 0;
 }
 
 static u64 count_to_ns(const struct lodge_lapic *apic, u32 count)
@@ -195,16 +199,47 @@ void lapic_set_deadline(struct lodge_vcpu *vcpu, u64 deadline)
 	if (!apic || !is_deadline(apic))
 		return;
 	timer_stop(apic);
-	apic->timer.deadline = deadline;
+	WRITE_ONCE(apic->timer.deadline, deadline);
 	if (!deadline)
 		return;
 	now = tsc_of_guest(vcpu);
-	apic->timer.expires = ktime_get();
-	/* one that has passed already fires at once, by the same way */
-	if (deadline > now)
-		apic->timer.expires = ktime_add_ns(apic->timer.expires,
-						   tsc_to_ns(vcpu, deadline - now));
-	start(apic);
+	if (deadline <= now) {
+		lapic_timer_ended(vcpu);
+		return;
+	}
+	apic->timer.expires = ktime_add_ns(ktime_get(), tsc_to_ns(vcpu, deadline - now));
+	/* its ticks are the host's, unless they are scaled */
+	if (!vcpu->tsc_mult && vmx_timer_can(deadline - now))
+		vcpu->timer_tsc = deadline - vcpu->tsc_offset;
+	else
+		start(apic);
+}
+
+void lapic_timer_ended(struct lodge_vcpu *vcpu)
+{
+	vcpu->timer_tsc = 0;
+	WRITE_ONCE(vcpu->apic->timer.deadline, 0);
+	lapic_local(vcpu->apic, APIC_LVTT);
+}
+
+void lapic_timer_sleep(struct lodge_vcpu *vcpu)
+{
+	vcpu->apic->timer.lent = vcpu->timer_tsc;
+	if (vcpu->apic->timer.lent)
+		start(vcpu->apic);
+}
+
+void lapic_timer_wake(struct lodge_vcpu *vcpu)
+{
+	struct lapic_timer *t = &vcpu->apic->timer;
+
+	if (!t->lent)
+		return;
+	t->lent = false;
+	hrtimer_cancel(&t->hr);
+	/* one of the two has done it, or both: the guest has not run since */
+	if (!READ_ONCE(t->deadline))
+		vcpu->timer_tsc = 0;
 }
 
 void lapic_clock_changed(struct lodge_vcpu *vcpu)

@@ -48,6 +48,10 @@ static bool enable_apicv __ro_after_init = true;
 module_param(enable_apicv, bool, 0444);
 MODULE_PARM_DESC(enable_apicv, "let the CPU deliver virtual and posted interrupts (default on)");
 
+static bool preemption_timer __ro_after_init = true;
+module_param(preemption_timer, bool, 0444);
+MODULE_PARM_DESC(preemption_timer, "use the CPU's timer for TSC deadlines (default on)");
+
 struct control_word {
 	const char *name;
 	u32 msr;		/* the TRUE variant where the CPU has it */
@@ -68,7 +72,7 @@ static const struct control_word words[] = {
 		.true_msr = MSR_IA32_VMX_TRUE_PINBASED_CTLS,
 		.required = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
 			PIN_BASED_VIRTUAL_NMIS,
-		.wanted = PIN_BASED_POSTED_INTR,
+		.wanted = PIN_BASED_POSTED_INTR | PIN_BASED_VMX_PREEMPTION_TIMER,
 		.granted = GRANTED(pin),
 	}, {
 		.name = "processor-based",
@@ -99,7 +103,8 @@ static const struct control_word words[] = {
 			SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 			SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 			SECONDARY_EXEC_APIC_REGISTER_VIRT |
-			SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY,
+			SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY |
+			SECONDARY_EXEC_PAUSE_LOOP_EXITING,
 		.granted = GRANTED(proc2),
 	}, {
 		.name = "VM-exit",
@@ -256,6 +261,8 @@ static void settle_apic(struct vmx_caps *caps)
 
 static void settle(struct vmx_caps *caps)
 {
+	if (!preemption_timer)
+		caps->pin &= ~PIN_BASED_VMX_PREEMPTION_TIMER;
 	settle_vpid(caps);
 	settle_apic(caps);
 }

@@ -8,6 +8,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
+#include <linux/module.h>
 #include <linux/spinlock.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/desc.h>
@@ -28,6 +29,56 @@
  * it out; #MC because it is the host's.
  */
 #define EXCEPTIONS (BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
+
+static unsigned int ple_gap = 128;
+module_param(ple_gap, uint, 0444);
+MODULE_PARM_DESC(ple_gap, "most ticks between two PAUSEs of a loop; 0: let it spin (default 128)");
+
+static unsigned int ple_window = 4096;
+module_param(ple_window, uint, 0444);
+MODULE_PARM_DESC(ple_window, "ticks that a loop of PAUSEs may spin (default 4096)");
+
+static unsigned int ple_window_grow = 2;
+module_param(ple_window_grow, uint, 0444);
+MODULE_PARM_DESC(ple_window_grow, "factor by which the window grows with an exit (default 2)");
+
+static unsigned int ple_window_shrink;
+module_param(ple_window_shrink, uint, 0444);
+MODULE_PARM_DESC(ple_window_shrink, "divisor when the vCPU is scheduled again; 0: back to ple_window (default 0)");
+
+static unsigned int ple_window_max = UINT_MAX;
+module_param(ple_window_max, uint, 0444);
+MODULE_PARM_DESC(ple_window_max, "largest window (default: no limit)");
+
+static void set_ple_window(struct lodge_vcpu *vcpu, u64 window)
+{
+	window = clamp_t(u64, window, ple_window, max(ple_window, ple_window_max));
+	if (window == vcpu->ple_window)
+		return;
+	vcpu->ple_window = window;
+	vmwrite32(PLE_WINDOW, window);
+}
+
+/* Whoever spins in vain with somebody to yield to will do so for longer. */
+void vmcs_grow_ple_window(struct lodge_vcpu *vcpu)
+{
+	if (ple_window_grow < ple_window)
+		set_ple_window(vcpu, (u64)vcpu->ple_window * max(ple_window_grow, 1u));
+	else
+		set_ple_window(vcpu, (u64)vcpu->ple_window + ple_window_grow);
+}
+
+void vmcs_shrink_ple_window(struct lodge_vcpu *vcpu)
+{
+	if (!(vcpu->vmcs.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING))
+		return;
+	if (!ple_window_shrink)
+		set_ple_window(vcpu, ple_window);
+	else if (ple_window_shrink < ple_window)
+		set_ple_window(vcpu, vcpu->ple_window / ple_window_shrink);
+	else
+		set_ple_window(vcpu, vcpu->ple_window - min(ple_window_shrink, vcpu->ple_window));
+}
 
 void vmcs_set_exceptions(struct lodge_vcpu *vcpu)
 {
@@ -103,8 +154,8 @@ static void init_controls(struct lodge_vcpu *vcpu)
 {
 	struct vmcs_ctx *ctx = &vcpu->vmcs;
 
-	/* what is masked here is turned on when it is needed: by a local APIC, ... */
-	ctx->pin = vmx_caps.pin & ~PIN_BASED_POSTED_INTR;
+	/* what is masked here is turned on when it is needed: by a local APIC, its timer, ... */
+	ctx->pin = vmx_caps.pin & ~(PIN_BASED_POSTED_INTR | PIN_BASED_VMX_PREEMPTION_TIMER);
 	ctx->proc = vmx_caps.proc & ~CPU_BASED_TPR_SHADOW;
 	/* ... by its mode, by dirty logging, and by CPUID */
 	ctx->proc2 = vmx_caps.proc2 & ~(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
@@ -118,6 +169,8 @@ static void init_controls(struct lodge_vcpu *vcpu)
 	ctx->entry = vmx_caps.entry;
 	if (!vcpu->vpid)
 		ctx->proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	if (!ple_gap || (vcpu->vm->exits_off & KVM_X86_DISABLE_EXITS_PAUSE))
+		ctx->proc2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	if (vcpu->vm->exits_off & KVM_X86_DISABLE_EXITS_HLT)
 		ctx->proc &= ~CPU_BASED_HLT_EXITING;
 	if (vcpu->vm->exits_off & KVM_X86_DISABLE_EXITS_MWAIT)
@@ -144,6 +197,11 @@ static void init_controls(struct lodge_vcpu *vcpu)
 		vmwrite16(VIRTUAL_PROCESSOR_ID, vcpu->vpid);
 	if (ctx->proc2 & SECONDARY_EXEC_XSAVES)
 		vmwrite64(XSS_EXIT_BITMAP, 0);
+	if (ctx->proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
+		vcpu->ple_window = ple_window;
+		vmwrite32(PLE_GAP, ple_gap);
+		vmwrite32(PLE_WINDOW, ple_window);
+	}
 	if (vcpu->pml) {
 		vmwrite64(PML_ADDRESS, __pa(vcpu->pml));
 		vmwrite16(GUEST_PML_INDEX, PAGE_SIZE / sizeof(u64) - 1);

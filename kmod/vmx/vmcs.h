@@ -17,6 +17,10 @@ void vmcs_set_host_cpu(struct lodge_vcpu *vcpu);
 /* Which exceptions exit; depends on vcpu->debug. */
 void vmcs_set_exceptions(struct lodge_vcpu *vcpu);
 
+/* How long a loop of PAUSEs may spin before it exits: longer, and shorter again. */
+void vmcs_grow_ple_window(struct lodge_vcpu *vcpu);
+void vmcs_shrink_ple_window(struct lodge_vcpu *vcpu);
+
 /* 0 if there is none left: the vCPU then runs without. */
 u16 vpid_alloc(void);
 void vpid_free(u16 vpid);
