@@ -209,6 +209,24 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
 		return ret;
 	if (vcpu->idt_info & VECTORING_INFO_VALID_MASK)
 		return delivery_error(vcpu, fault.gpa);
+	if (unlikely(bus_has_doorbell(vcpu->vm, fault.gpa)))
+		fault_trap(vcpu, fault.gpa);
+	return emulated(vcpu, emulate_insn(vcpu));
+}
+
+/*
+ * A page with a doorbell.  Which access it was is not told, nor has to be; other places
+ * of the page are devices like any.  The SDM does not promise the instruction's length
+ * for this exit; KVM has relied on it for as long as it has doorbells.
+ */
+static int exit_ept_misconfig(struct lodge_vcpu *vcpu)
+{
+	gpa_t gpa = vmread64(GUEST_PHYSICAL_ADDRESS);
+
+	if (vcpu->idt_info & VECTORING_INFO_VALID_MASK)
+		return delivery_error(vcpu, gpa);
+	if (likely(vcpu->exit_insn_len) && bus_ring(vcpu, gpa))
+		return skip_and_resume(vcpu);
 	return emulated(vcpu, emulate_insn(vcpu));
 }
 
@@ -702,7 +720,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_GDTR_IDTR]			= exit_unexpected,
 	[EXIT_REASON_LDTR_TR]			= exit_unexpected,
 	[EXIT_REASON_EPT_VIOLATION]		= exit_ept_violation,
-	[EXIT_REASON_EPT_MISCONFIG]		= exit_unexpected,	/* a bug in ept.c */
+	[EXIT_REASON_EPT_MISCONFIG]		= exit_ept_misconfig,
 	[EXIT_REASON_INVEPT]			= exit_ud,
 	[EXIT_REASON_RDTSCP]			= exit_unexpected,
 	[EXIT_REASON_PREEMPTION_TIMER]		= exit_timer,

@@ -347,6 +347,8 @@ struct lodge_vm {
 	struct mutex io_lock;		/* devices come and go */
 	struct io_table __rcu *io[2];	/* read under srcu, written io_lock; io/bus.c */
 	int io_devs[2];			/* io_lock, read without: how many each has */
+	int doorbells;			/* io_lock, read without: how many in memory */
+	bool ept_traps;			/* (A) set once: the EPT may have trapping entries */
 	struct page *coalesced_page;	/* (C); shared with user space */
 	spinlock_t coalesced_lock;	/* contents of that page */
 

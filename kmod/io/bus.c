@@ -100,6 +100,7 @@ int bus_add(struct lodge_vm *vm, struct io_dev *dev)
 		return -ENOMEM;
 	fill(new, old, dev);
 	WRITE_ONCE(vm->io_devs[dev->space], vm->io_devs[dev->space] + 1);
+	WRITE_ONCE(vm->doorbells, vm->doorbells + dev->doorbell);
 	rcu_assign_pointer(vm->io[dev->space], new);
 	synchronize_srcu_expedited(&vm->srcu);
 	kvfree(old);
@@ -115,6 +116,7 @@ void bus_remove(struct lodge_vm *vm, struct io_dev *dev)
 		if (t->slot[i].dev == dev)
 			WRITE_ONCE(t->slot[i].dev, NULL);
 	WRITE_ONCE(vm->io_devs[dev->space], vm->io_devs[dev->space] - 1);
+	WRITE_ONCE(vm->doorbells, vm->doorbells - dev->doorbell);
 	synchronize_srcu_expedited(&vm->srcu);
 	dev->ops->destroy(dev);
 }
@@ -210,4 +212,42 @@ bool bus_write(struct lodge_vcpu *vcpu, enum io_space space, u64 addr,
 	};
 
 	return find_taker(space, &a);
+}
+
+/* Inside SRCU. */
+static struct io_dev *find_doorbell(struct lodge_vm *vm, gpa_t gpa)
+{
+	const struct io_table *t = srcu_dereference(vm->io[IO_MEMORY], &vm->srcu);
+	int i;
+
+	for (i = last_below(t, gpa); i >= 0 && t->slot[i].base == gpa; i--) {
+		struct io_dev *dev = READ_ONCE(t->slot[i].dev);
+
+		if (dev && dev->doorbell)
+			return dev;
+	}
+	return NULL;
+}
+
+bool bus_has_doorbell(struct lodge_vm *vm, gpa_t gpa)
+{
+	bool found;
+	int idx;
+
+	if (!READ_ONCE(vm->doorbells))
+		return false;
+	idx = srcu_read_lock(&vm->srcu);
+	found = find_doorbell(vm, gpa);
+	srcu_read_unlock(&vm->srcu, idx);
+	return found;
+}
+
+bool bus_ring(struct lodge_vcpu *vcpu, gpa_t gpa)
+{
+	int idx = srcu_read_lock(&vcpu->vm->srcu);
+	struct io_dev *dev = find_doorbell(vcpu->vm, gpa);
+	bool rung = dev && dev->ops->write(dev, vcpu, gpa, NULL, 0);
+
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return rung;
 }

@@ -24,6 +24,7 @@ struct io_dev {
 	const struct io_ops *ops;	/* (C) */
 	u64 base, len;			/* (C) len 0: one address, any length */
 	enum io_space space;		/* (C) */
+	bool doorbell;			/* (C) in memory; an access says all there is to say */
 };
 
 int bus_init(struct lodge_vm *vm);
@@ -42,5 +43,12 @@ bool bus_read(struct lodge_vcpu *vcpu, enum io_space space, u64 addr,
 	      void *data, unsigned int len);
 bool bus_write(struct lodge_vcpu *vcpu, enum io_space space, u64 addr,
 	       const void *data, unsigned int len);
+
+/*
+ * The same for a doorbell, without the data: is there one, and ring it.  Then nobody
+ * has to look at the instruction.
+ */
+bool bus_has_doorbell(struct lodge_vm *vm, gpa_t gpa);
+bool bus_ring(struct lodge_vcpu *vcpu, gpa_t gpa);
 
 #endif

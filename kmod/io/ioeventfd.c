@@ -137,6 +137,7 @@ int ioeventfd_set(struct lodge_vm *vm, const struct kvm_ioeventfd *args)
 		.dev = {
 			.ops = &ops, .base = args->addr, .len = args->len,
 			.space = (args->flags & KVM_IOEVENTFD_FLAG_PIO) ? IO_PORTS : IO_MEMORY,
+			.doorbell = !args->len && !(args->flags & KVM_IOEVENTFD_FLAG_PIO),
 		},
 		.any_data = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH),
 		.data = args->datamatch,

@@ -77,8 +77,12 @@ static u64 memory_type(bool device)
 static u64 make_leaf(const struct ept_leaf *l, int level)
 {
 	u64 mask = ept_level_pages(level) - 1;
-	u64 e = (l->pfn & ~mask) << PAGE_SHIFT | VMX_EPT_READABLE_MASK | memory_type(l->device);
+	u64 e;
 
+	/* written but not read is what no page can be: vol. 3C 28.2.3.1 */
+	if (l->trap)
+		return VMX_EPT_WRITABLE_MASK | VMX_EPT_EXECUTABLE_MASK;
+	e = (l->pfn & ~mask) << PAGE_SHIFT | VMX_EPT_READABLE_MASK | memory_type(l->device);
 	/* what is mapped for a write is about to be written */
 	if (l->writable)
 		e |= VMX_EPT_WRITABLE_MASK;

@@ -31,6 +31,7 @@ struct ept_leaf {
 	bool writable;
 	bool dirty;		/* it is mapped in order to be written */
 	bool device;		/* registers, not memory */
+	bool trap;		/* no memory at all: an entry whose use is an exit of its own */
 };
 
 /*

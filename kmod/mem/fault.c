@@ -259,6 +259,25 @@ int fault_resolve(struct lodge_vcpu *vcpu, struct ept_fault *f)
 	return ret;
 }
 
+void fault_trap(struct lodge_vcpu *vcpu, gpa_t gpa)
+{
+	struct ept_leaf leaf = { .gfn = gpa >> PAGE_SHIFT, .level = EPT_LEVEL_4K, .trap = true };
+	struct lodge_vm *vm = vcpu->vm;
+	int idx;
+
+	if (ept_topup(vcpu))
+		return;
+	WRITE_ONCE(vm->ept_traps, true);
+	/* a slot that comes waits for this reader, and then withdraws what is there */
+	idx = slots_lock_read(vm);
+	if (!slots_find(vm, leaf.gfn)) {
+		spin_lock(&vm->ept_lock);
+		ept_map(vcpu, &leaf);
+		spin_unlock(&vm->ept_lock);
+	}
+	slots_unlock_read(vm, idx);
+}
+
 static bool is_large(struct lodge_vm *vm, const struct lodge_slot *slot, gfn_t gfn)
 {
 	return slot_fits(slot, gfn, EPT_LEVEL_2M) &&

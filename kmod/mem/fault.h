@@ -22,6 +22,12 @@ enum { FAULT_RESUME, FAULT_MMIO };
 
 int fault_resolve(struct lodge_vcpu *vcpu, struct ept_fault *f);
 
+/*
+ * There is a doorbell where no slot is: the next access of that page exits as one to a
+ * misconfigured entry, for which nobody has to be asked whether it is memory.
+ */
+void fault_trap(struct lodge_vcpu *vcpu, gpa_t gpa);
+
 struct lodge_slot;
 
 /* Small mappings of what the process has in large pages go, to come back large. */
