@@ -81,7 +81,7 @@ long vm_ioctl_set_pit2(void *object, unsigned long arg)
 
 	if (copy_from_user(&state, (void __user *)arg, sizeof(state)))
 		return -EFAULT;
-	return vm->pit ? pit_set(vm, &state) : -ENXIO;
+	return pit_set(vm, &state, true);
 }
 
 /* The old state is the beginning of the new one. */
@@ -90,9 +90,11 @@ long vm_ioctl_get_pit(void *object, unsigned long arg)
 	struct lodge_vm *vm = object;
 	struct kvm_pit_state2 state;
 
+	/* its argument is read first, as KVM does, though nothing in it counts */
+	if (copy_from_user(&state, (void __user *)arg, sizeof(struct kvm_pit_state)))
+		return -EFAULT;
 	if (!vm->pit)
 		return -ENXIO;
-	memset(&state, 0, sizeof(state));
 	pit_get(vm, &state);
 	return copy_to_user((void __user *)arg, &state, sizeof(struct kvm_pit_state)) ? -EFAULT : 0;
 }
@@ -104,7 +106,7 @@ long vm_ioctl_set_pit(void *object, unsigned long arg)
 
 	if (copy_from_user(&state, (void __user *)arg, sizeof(struct kvm_pit_state)))
 		return -EFAULT;
-	return vm->pit ? pit_set(vm, &state) : -ENXIO;
+	return pit_set(vm, &state, false);
 }
 
 long vm_ioctl_reinject_control(void *object, unsigned long arg)
@@ -114,7 +116,7 @@ long vm_ioctl_reinject_control(void *object, unsigned long arg)
 
 	if (copy_from_user(&control, (void __user *)arg, sizeof(control)))
 		return -EFAULT;
-	return vm->pit ? pit_set_reinject(vm, control.pit_reinject) : -ENXIO;
+	return pit_set_reinject(vm, control.pit_reinject);
 }
 
 long vm_ioctl_set_gsi_routing(void *object, unsigned long arg)

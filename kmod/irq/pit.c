@@ -5,9 +5,9 @@
  * 0 by route.c.  What counters show is i8254.c's; here are the ports, the timer behind
  * the first counter and the book of ticks.
  *
- * A tick that finds the one before still waiting to be taken is owed to the guest, which
- * may count them: each time that it has served one, one that is owed follows.
- * KVM_REINJECT_CONTROL does away with that.
+ * A guest may count ticks.  One that comes before the guest has served the last is owed
+ * to it: each time that it has served one, one that is owed follows.  Ticks that nobody
+ * takes are owed to nobody.  KVM_REINJECT_CONTROL does away with the book.
  *
  * Two locks, both outside of vm->irq_lock.  pit->lock, a mutex, has the registers and
  * the timer's settings; the timer is stopped with it held, so the timer's callback never
@@ -56,10 +56,11 @@ struct lodge_pit {
 	u32 flags;			/* KVM_PIT_FLAGS_* */
 	struct hrtimer timer;
 	u64 period;			/* in ns, or 0; constant while the timer runs */
-	spinlock_t tick_lock;		/* with interrupts off: the next two */
+	spinlock_t tick_lock;		/* with interrupts off: the next three */
 	bool reinject;			/* also read without */
-	u64 owed;			/* ticks that the guest shall get, but not yet */
-	bool unmasked;			/* (A) what is owed has become void */
+	bool waiting;			/* for the guest to serve the last tick */
+	u64 owed;			/* ticks that came meanwhile */
+	bool unmasked;			/* (A) these two have become void */
 };
 
 static struct lodge_pit *pit_of(struct lodge_vm *vm)
@@ -68,19 +69,19 @@ static struct lodge_pit *pit_of(struct lodge_vm *vm)
 	return smp_load_acquire(&vm->pit);
 }
 
-/* Under tick_lock: one tick for the guest; what became of it. */
-static int pulse(struct lodge_pit *pit)
+/* Under tick_lock: one tick for the guest. */
+static void pulse(struct lodge_pit *pit)
 {
-	int result;
-
 	lockdep_assert_held(&pit->tick_lock);
-	if (READ_ONCE(pit->unmasked)) {
-		WRITE_ONCE(pit->unmasked, false);
-		pit->owed = 0;
-	}
-	result = route_line(pit->vm, 0, SOURCE_PIT, true);
+	pit->waiting = route_line(pit->vm, 0, SOURCE_PIT, true) > 0;
 	route_line(pit->vm, 0, SOURCE_PIT, false);
-	return result;
+}
+
+static void forget(struct lodge_pit *pit)
+{
+	WRITE_ONCE(pit->unmasked, false);
+	pit->waiting = false;
+	pit->owed = 0;
 }
 
 static enum hrtimer_restart timer_fired(struct hrtimer *timer)
@@ -88,17 +89,19 @@ static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 	struct lodge_pit *pit = container_of(timer, struct lodge_pit, timer);
 	u64 period = pit->period, ticks = 1;
 	unsigned long flags;
-	int result;
 
 	/* more than one if the host was late */
 	if (period)
 		ticks = max_t(u64, hrtimer_forward_now(timer, ns_to_ktime(period)), 1);
 	spin_lock_irqsave(&pit->tick_lock, flags);
-	result = pulse(pit);
-	if (result == IRQ_NOBODY || !pit->reinject)
-		pit->owed = 0;
-	else
-		pit->owed += result == IRQ_COALESCED ? ticks : ticks - 1;
+	if (READ_ONCE(pit->unmasked))
+		forget(pit);
+	if (!pit->waiting || !pit->reinject) {
+		pulse(pit);
+		ticks--;
+	}
+	if (pit->waiting && pit->reinject)
+		pit->owed += ticks;
 	spin_unlock_irqrestore(&pit->tick_lock, flags);
 	lapic_lint0_nmi(pit->vm);
 	return period ? HRTIMER_RESTART : HRTIMER_NORESTART;
@@ -112,8 +115,13 @@ void pit_acked(struct lodge_vm *vm)
 	if (!pit || !READ_ONCE(pit->reinject))
 		return;
 	spin_lock_irqsave(&pit->tick_lock, flags);
-	if (pit->owed && !READ_ONCE(pit->unmasked) && pulse(pit) > 0)
+	if (READ_ONCE(pit->unmasked))
+		forget(pit);
+	pit->waiting = false;
+	if (pit->owed) {
 		pit->owed--;
+		pulse(pit);
+	}
 	spin_unlock_irqrestore(&pit->tick_lock, flags);
 }
 
@@ -138,8 +146,7 @@ static void begin_book(struct lodge_pit *pit, bool reinject)
 	unsigned long flags;
 
 	spin_lock_irqsave(&pit->tick_lock, flags);
-	pit->owed = 0;
-	WRITE_ONCE(pit->unmasked, false);
+	forget(pit);
 	WRITE_ONCE(pit->reinject, reinject);
 	spin_unlock_irqrestore(&pit->tick_lock, flags);
 }
@@ -191,12 +198,6 @@ static struct kvm_pit_channel_state *counter(struct lodge_pit *pit, unsigned int
 	return &pit->channel[array_index_nospec(n, I8254_CHANNELS)];
 }
 
-static void give(void *data, unsigned int len, u8 value)
-{
-	memset(data, 0, len);
-	*(u8 *)data = value;
-}
-
 static bool read_counter(struct io_dev *dev, struct lodge_vcpu *vcpu, u64 port,
 			 void *data, unsigned int len)
 {
@@ -210,7 +211,8 @@ static bool read_counter(struct io_dev *dev, struct lodge_vcpu *vcpu, u64 port,
 	if (n != CONTROL)
 		value = i8254_read(counter(pit, n), ktime_get_ns());
 	mutex_unlock(&pit->lock);
-	give(data, len, value);
+	memset(data, 0, len);
+	*(u8 *)data = value;
 	return true;
 }
 
@@ -251,7 +253,8 @@ static bool read_speaker(struct io_dev *dev, struct lodge_vcpu *vcpu, u64 port,
 	if (i8254_out(c, now))
 		value |= SPEAKER_OUT;
 	mutex_unlock(&pit->lock);
-	give(data, len, value);
+	memset(data, 0, len);
+	*(u8 *)data = value;
 	return true;
 }
 
@@ -335,8 +338,6 @@ int pit_create(struct lodge_vm *vm, const struct kvm_pit_config *config)
 	struct lodge_pit *pit;
 	int err;
 
-	if (vm->pit)
-		return -EEXIST;
 	if (vm->irqchip != IRQCHIP_KERNEL)
 		return -ENOENT;
 	pit = kzalloc(sizeof(*pit), GFP_KERNEL_ACCOUNT);
@@ -364,8 +365,7 @@ int pit_create(struct lodge_vm *vm, const struct kvm_pit_config *config)
 
 void pit_stop(struct lodge_vm *vm)
 {
-	if (vm->pit)
-		hrtimer_cancel(&vm->pit->timer);
+	hrtimer_cancel(&vm->pit->timer);
 }
 
 void pit_get(struct lodge_vm *vm, struct kvm_pit_state2 *out)
@@ -380,7 +380,7 @@ void pit_get(struct lodge_vm *vm, struct kvm_pit_state2 *out)
 	mutex_unlock(&pit->lock);
 }
 
-int pit_set(struct lodge_vm *vm, const struct kvm_pit_state2 *in)
+int pit_set(struct lodge_vm *vm, const struct kvm_pit_state2 *in, bool with_flags)
 {
 	struct lodge_pit *pit = pit_of(vm);
 	int i;
@@ -389,7 +389,8 @@ int pit_set(struct lodge_vm *vm, const struct kvm_pit_state2 *in)
 		return -ENXIO;
 	mutex_lock(&pit->lock);
 	memcpy(pit->channel, in->channels, sizeof(pit->channel));
-	pit->flags = in->flags;
+	if (with_flags)
+		pit->flags = in->flags;
 	for (i = 0; i < I8254_CHANNELS; i++)
 		i8254_load(&pit->channel[i], pit->channel[i].count, ktime_get_ns());
 	arm(pit);

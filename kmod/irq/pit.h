@@ -7,10 +7,11 @@
 
 /* Under vm->lock; on the bus at ports 40h to 43h, and at 61h if that is asked for. */
 int pit_create(struct lodge_vm *vm, const struct kvm_pit_config *config);
-/* Stops its timer; before the bus and the vCPUs go. */
+/* Stops the timer of one that is there; before the bus and the vCPUs go. */
 void pit_stop(struct lodge_vm *vm);
 void pit_get(struct lodge_vm *vm, struct kvm_pit_state2 *out);
-int pit_set(struct lodge_vm *vm, const struct kvm_pit_state2 *in);
+/* @with_flags: else those of before stay, for KVM_SET_PIT has none. */
+int pit_set(struct lodge_vm *vm, const struct kvm_pit_state2 *in, bool with_flags);
 /* Are ticks that the guest has not taken delivered later? */
 int pit_set_reinject(struct lodge_vm *vm, bool reinject);
 
