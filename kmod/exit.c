@@ -17,6 +17,7 @@
 #include "cpu/cr.h"
 #include "cpu/emulate.h"
 #include "cpu/emulate_ops.h"
+#include "cpu/hypercall.h"
 #include "cpu/msr.h"
 #include "exit.h"
 #include "io/bus.h"
@@ -338,10 +339,7 @@ static int exit_hlt(struct lodge_vcpu *vcpu)
 
 static int exit_vmcall(struct lodge_vcpu *vcpu)
 {
-	/* no hypercall is offered; only the guest's kernel is told so */
-	long ret = regs_cpl(vcpu) ? -KVM_EPERM : -KVM_ENOSYS;
-
-	vcpu->regs[GPR_RAX] = regs_in_64bit(vcpu) ? (unsigned long)ret : (u32)ret;
+	hypercall(vcpu);
 	return skip_and_resume(vcpu);
 }
 

@@ -218,6 +218,7 @@ static const struct {
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, MANUAL_PROTECT, NULL, enable_manual_protect },
 	{ KVM_CAP_X86_USER_SPACE_MSR, 1, NULL, enable_user_msrs },
 	{ KVM_CAP_X86_MSR_FILTER, 1 },
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 },
 	{ KVM_CAP_DIRTY_LOG_RING, LODGE_MAX_RING_BYTES, NULL, enable_dirty_ring },
 	{ KVM_CAP_SET_GUEST_DEBUG2, GUEST_DEBUG },
 	{ KVM_CAP_SREGS2, 1 },
@@ -252,4 +253,12 @@ int extension_enable(struct lodge_vm *vm, const struct kvm_enable_cap *e)
 		mutex_unlock(&vm->lock);
 	}
 	return err;
+}
+
+int extension_enable_vcpu(struct lodge_vcpu *vcpu, const struct kvm_enable_cap *e)
+{
+	if (e->flags || e->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	cpuid_pv_enforce(vcpu, e->args[0]);
+	return 0;
 }

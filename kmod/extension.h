@@ -9,4 +9,7 @@
 int extension_check(unsigned long cap);
 int extension_enable(struct lodge_vm *vm, const struct kvm_enable_cap *e);
 
+/* Those that change a vCPU. */
+int extension_enable_vcpu(struct lodge_vcpu *vcpu, const struct kvm_enable_cap *e);
+
 #endif

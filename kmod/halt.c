@@ -126,7 +126,7 @@ void halt_wait(struct lodge_vcpu *vcpu)
 	ktime_t start = ktime_get();
 	bool slept = false;
 
-	if (!vcpu->halt_poll_ns || !poll(vcpu, start)) {
+	if (!vcpu->halt_poll_ns || !vcpu->poll_control || !poll(vcpu, start)) {
 		sleep(vcpu);
 		slept = true;
 	}

@@ -180,6 +180,15 @@ static long vcpu_ioctl_get_tsc_khz(void *object, unsigned long unused)
 	return ((struct lodge_vcpu *)object)->tsc_khz;
 }
 
+static long vcpu_ioctl_enable_cap(void *object, unsigned long arg)
+{
+	struct kvm_enable_cap cap;
+
+	if (copy_from_user(&cap, (void __user *)arg, sizeof(cap)))
+		return -EFAULT;
+	return extension_enable_vcpu(object, &cap);
+}
+
 static long vcpu_ioctl_kvmclock_ctrl(void *object, unsigned long unused)
 {
 	return pvclock_guest_stopped(object);
@@ -349,6 +358,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_HAS_DEVICE_ATTR, vcpu_ioctl_has_attr },
 	{ KVM_GET_DEVICE_ATTR, vcpu_ioctl_get_attr },
 	{ KVM_SET_DEVICE_ATTR, vcpu_ioctl_set_attr },
+	{ KVM_ENABLE_CAP, vcpu_ioctl_enable_cap },
 	{ KVM_KVMCLOCK_CTRL, vcpu_ioctl_kvmclock_ctrl },
 	{ KVM_X86_SETUP_MCE, vcpu_ioctl_setup_mce },
 	{ KVM_X86_SET_MCE, vcpu_ioctl_set_mce },

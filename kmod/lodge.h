@@ -82,6 +82,7 @@ enum lodge_request {
 	REQ_ARRIVED,		/* an INIT, a SIPI or an NMI is there */
 	REQ_EOI_VECTORS,	/* whose EOIs are wanted has changed */
 	REQ_CLOCK,		/* what the guest's pvclock page says is not true any more */
+	REQ_STEAL,		/* the guest's stolen time has grown */
 };
 
 /* Values of lodge_vcpu.mode. */
@@ -258,6 +259,13 @@ struct lodge_vcpu {
 	u64 pvclock_msr;		/* (V) where its page is; bit 0: there is one */
 	bool pvclock_stopped;		/* (V) the guest is to be told that it was stopped */
 	unsigned long pvclock_time;	/* (V) jiffies when the page was written */
+	u64 steal_msr;			/* (V) where its stolen time is; bit 0: wanted */
+	u64 steal_seen;			/* (P) run_delay of that task when it was last added */
+	const void *steal_task;		/* (P) the task that it was; never followed */
+	bool steal_flagged;		/* (P) the guest sees that it was preempted */
+	u64 poll_control;		/* (V) bit 0: the host may look before it sleeps */
+	u32 pv_features;		/* (V) CPUID leaf 0x40000001 */
+	bool pv_enforce;		/* (V) what is not in there does not exist */
 	bool spec_ctrl_open;		/* (V) the guest reaches SPEC_CTRL without an exit */
 	u64 spec_ctrl;			/* (V) the guest's value, while the host runs */
 	u64 misc_enable;		/* (V) */

@@ -21,6 +21,7 @@
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
 #include "cpu/pvclock.h"
+#include "cpu/steal.h"
 #include "exit.h"
 #include "halt.h"
 #include "irq/lapic.h"
@@ -46,6 +47,7 @@ static void sched_in(struct preempt_notifier *pn, int cpu)
 	WRITE_ONCE(vcpu->preempted, false);
 	if (vcpu->vmcs.cpu == cpu)
 		vmcs_shrink_ple_window(vcpu);
+	steal_load(vcpu);
 }
 
 static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
@@ -56,6 +58,7 @@ static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 	if (task_is_running(current))
 		WRITE_ONCE(vcpu->preempted, true);
 	clock_unload(vcpu);
+	steal_sched_out(vcpu);
 	vmx_unload(vcpu);
 }
 
@@ -72,6 +75,7 @@ bool vcpu_load(struct lodge_vcpu *vcpu)
 	preempt_notifier_register(&vcpu->notifier);
 	vmx_load(vcpu);
 	clock_load(vcpu);
+	steal_load(vcpu);
 	loaded = vcpu->vmcs.cpu == raw_smp_processor_id();
 	preempt_enable();
 	return loaded;
@@ -313,6 +317,8 @@ static int run_loop(struct lodge_vcpu *vcpu)
 			return ret;
 		if (unlikely(pvclock_due(vcpu)))
 			pvclock_update(vcpu);
+		if (unlikely(vcpu_take_request(vcpu, REQ_STEAL)))
+			steal_update(vcpu);
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE) && !halt_is_over(vcpu)) {
 			serve_idle(vcpu);
 			continue;

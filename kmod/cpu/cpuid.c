@@ -21,6 +21,7 @@
 #include "../vmx/regs.h"
 #include "../vmx/vmcs.h"
 #include "cpuid.h"
+#include "steal.h"
 
 #define F(name) BIT(X86_FEATURE_##name & 31)
 
@@ -107,7 +108,11 @@ static const struct leaf leaves[] = {
 
 /* KVM's interface: the numbers of 0x40000001. */
 #define PV_FEATURES (BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) | \
-		     BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT))
+		     BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) | \
+		     BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_PV_SEND_IPI) | \
+		     BIT(KVM_FEATURE_POLL_CONTROL) | BIT(KVM_FEATURE_PV_SCHED_YIELD))
+
+static const char signature[12] = KVM_SIGNATURE;
 
 #define MAX_BASIC_LEAF	0xdu
 #define MAX_EXT_LEAF	0x80000008u
@@ -204,8 +209,6 @@ static void mask_entry(struct kvm_cpuid_entry2 *e, u8 pass)
 /* Leaves whose contents are ours, not the host's. */
 static void adjust_entry(struct kvm_cpuid_entry2 *e)
 {
-	static const char signature[12] = KVM_SIGNATURE;
-
 	switch (e->function) {
 	case 0:
 		e->eax = min(e->eax, MAX_BASIC_LEAF);
@@ -241,6 +244,8 @@ static void adjust_entry(struct kvm_cpuid_entry2 *e)
 		break;
 	case 0x40000001:
 		e->eax = PV_FEATURES;
+		if (steal_is_known())
+			e->eax |= BIT(KVM_FEATURE_STEAL_TIME);
 		break;
 	case 0x80000000:
 		e->eax = min(e->eax, MAX_EXT_LEAF);
@@ -406,6 +411,43 @@ static void hide_instructions(struct lodge_vcpu *vcpu)
 	vmcs_set_proc2(&vcpu->vmcs, proc2);
 }
 
+/* The leaf of KVM's features; its signature may stand at any multiple of 256. */
+static struct kvm_cpuid_entry2 *find_pv(struct lodge_vcpu *vcpu)
+{
+	int i;
+
+	for (i = 0; i < vcpu->cpuid_count; i++) {
+		struct kvm_cpuid_entry2 *e = &vcpu->cpuid[i];
+
+		if ((e->function & 0xffff00ff) == 0x40000000 && !memcmp(&e->ebx, signature, sizeof(signature)))
+			return find(vcpu, e->function | KVM_CPUID_FEATURES, 0);
+	}
+	return NULL;
+}
+
+/* A guest that halts without an exit is not kicked out of it. */
+static u32 without_halt(const struct lodge_vcpu *vcpu)
+{
+	return vcpu->vm->exits_off & KVM_X86_DISABLE_EXITS_HLT ? BIT(KVM_FEATURE_PV_UNHALT) : 0;
+}
+
+static void derive_pv(struct lodge_vcpu *vcpu)
+{
+	struct kvm_cpuid_entry2 *e = find_pv(vcpu);
+
+	vcpu->pv_features = e ? e->eax & ~without_halt(vcpu) : 0;
+}
+
+bool cpuid_pv_allows(struct lodge_vcpu *vcpu, unsigned int feature)
+{
+	return !vcpu->pv_enforce || (vcpu->pv_features & BIT(feature));
+}
+
+void cpuid_pv_enforce(struct lodge_vcpu *vcpu, bool on)
+{
+	vcpu->pv_enforce = on;
+}
+
 static void derive(struct lodge_vcpu *vcpu)
 {
 	struct kvm_cpuid_entry2 *e;
@@ -417,6 +459,7 @@ static void derive(struct lodge_vcpu *vcpu)
 		    !cpuid_guest_has(vcpu, cr4_features[i].feature))
 			reserved |= cr4_features[i].bit;
 	vcpu->cr4_reserved = reserved;
+	derive_pv(vcpu);
 
 	e = find(vcpu, 0xd, 0);
 	vcpu->guest_xcr0_mask = e ? (e->eax | (u64)e->edx << 32) & cpuid_host_xcr0() : 0;
@@ -448,6 +491,9 @@ static void add_state(struct lodge_vcpu *vcpu, u32 leaf, u32 index,
 			e->ecx |= F(OSPKE);
 	} else if (leaf == 0xd && !index) {
 		e->ebx = xsave_size(vcpu->xcr0, false);
+	} else if ((leaf & 0xffff00ff) == KVM_CPUID_FEATURES) {
+		if (find_pv(vcpu) && find_pv(vcpu)->function == leaf)
+			e->eax &= ~without_halt(vcpu);
 	} else if (leaf == 0xd && index == 1 && (e->eax & (F(XSAVES) | F(XSAVEC)))) {
 		e->ebx = xsave_size(vcpu->xcr0 | vcpu->xss, true);
 	}

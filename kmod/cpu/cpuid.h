@@ -26,4 +26,9 @@ unsigned long cpuid_host_cr4_reserved(void);
 /* XCR0 bits that a guest can be given. */
 u64 cpuid_host_xcr0(void);
 
+/* May the guest use this paravirtual feature (KVM_FEATURE_*)? */
+bool cpuid_pv_allows(struct lodge_vcpu *vcpu, unsigned int feature);
+/* From now on only what its CPUID names. */
+void cpuid_pv_enforce(struct lodge_vcpu *vcpu, bool on);
+
 #endif

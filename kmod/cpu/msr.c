@@ -31,6 +31,7 @@
 #include "msr.h"
 #include "msr_filter.h"
 #include "pvclock.h"
+#include "steal.h"
 
 static bool ignore_msrs;
 module_param(ignore_msrs, bool, 0644);
@@ -286,6 +287,27 @@ static bool read_pvclock(struct lodge_vcpu *vcpu, struct msr_access *a)
 static bool write_pvclock(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
 	return pvclock_write_msr(vcpu, a->index, a->value, a->host);
+}
+
+static bool read_steal(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = vcpu->steal_msr;
+	return cpuid_pv_allows(vcpu, KVM_FEATURE_STEAL_TIME);
+}
+
+static bool write_steal(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	return cpuid_pv_allows(vcpu, KVM_FEATURE_STEAL_TIME) && steal_write_msr(vcpu, a->value);
+}
+
+static bool read_poll_control(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	return cpuid_pv_allows(vcpu, KVM_FEATURE_POLL_CONTROL) && read_home(vcpu, a);
+}
+
+static bool write_poll_control(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	return cpuid_pv_allows(vcpu, KVM_FEATURE_POLL_CONTROL) && write_home(vcpu, a);
 }
 
 static bool has_spec_ctrl(void)
@@ -575,6 +597,9 @@ static const struct msr_row rows[] = {
 	{ APIC_BASE_MSR, APIC_BASE_MSR + 0xff, 0, read_x2apic, write_x2apic },
 	ONE(MSR_IA32_XSS, SAVED, read_xss, write_xss, .there = cpuid_offers_xsaves),
 	{ MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, SAVED, read_pvclock, write_pvclock },
+	ONE(MSR_KVM_STEAL_TIME, SAVED, read_steal, write_steal, .there = steal_is_known),
+	ONE(MSR_KVM_POLL_CONTROL, SAVED, read_poll_control, write_poll_control,
+	    HOME(poll_control), 1),
 	ONE(MSR_EFER, 0, read_efer, do_write_efer),
 	{ MSR_STAR, MSR_SYSCALL_MASK, SAVED, read_switched, write_switched },
 	{ MSR_FS_BASE, MSR_GS_BASE, OPEN, read_base, write_base },
@@ -726,6 +751,7 @@ void msr_reset(struct lodge_vcpu *vcpu)
 		vcpu->apic_base |= MSR_IA32_APICBASE_BSP;
 	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	vcpu->ucode_rev = UCODE_REV;
+	vcpu->poll_control = 1;
 	vcpu->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
 	vcpu->arch_capabilities = mitigate_arch_capabilities();
 	mce_reset(vcpu);

@@ -14,6 +14,7 @@
  * The clock runs with the host's raw clock, whatever steers its wall clock.
  */
 #include <linux/kernel.h>
+#include <linux/kvm_para.h>
 #include <linux/list.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
@@ -22,11 +23,12 @@
 
 #include "../lodge.h"
 #include "../kick.h"
-#include "../mem/slots.h"
 #include "../vmx/tsc.h"
 #include "clock.h"
+#include "cpuid.h"
 #include "hosttime.h"
 #include "pvclock.h"
+#include "pvmem.h"
 
 #define CLOCK_FLAGS (KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
 
@@ -162,46 +164,6 @@ int pvclock_guest_stopped(struct lodge_vcpu *vcpu)
 	return 0;
 }
 
-/* Across the border of a page, too. */
-static bool put_guest(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
-{
-	unsigned int first = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
-
-	if (mem_write(vcpu, gpa, buf, first) != MEM_OK)
-		return false;
-	return first == len || mem_write(vcpu, gpa + first, buf + first, len - first) == MEM_OK;
-}
-
-static bool get_guest(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int len)
-{
-	unsigned int first = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
-
-	if (mem_read(vm, gpa, buf, first) != MEM_OK)
-		return false;
-	return first == len || mem_read(vm, gpa + first, buf + first, len - first) == MEM_OK;
-}
-
-/*
- * A struct whose first word is its version, odd while the rest is not to be
- * believed.  Other vCPUs may be reading it.  Of what the guest has there only the
- * version counts, so that it goes on from it.
- */
-static bool put_versioned(struct lodge_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len)
-{
-	u32 *version = data;
-
-	if (!get_guest(vcpu->vm, gpa, version, sizeof(*version)))
-		return false;
-	*version = (*version + 1) | 1;
-	if (!put_guest(vcpu, gpa, version, sizeof(*version)))
-		return false;
-	/* x86 keeps the order of stores, and these are calls */
-	if (!put_guest(vcpu, gpa + sizeof(*version), version + 1, len - sizeof(*version)))
-		return false;
-	++*version;
-	return put_guest(vcpu, gpa, version, sizeof(*version));
-}
-
 /* What is to be added to the guest's clock to have the time of day. */
 static void write_wall_clock(struct lodge_vcpu *vcpu, gpa_t gpa)
 {
@@ -217,7 +179,7 @@ static void write_wall_clock(struct lodge_vcpu *vcpu, gpa_t gpa)
 	mutex_unlock(&vm->clock_lock);
 	wall.sec = div_u64_rem(ns, NSEC_PER_SEC, &wall.nsec);
 	if (gpa)
-		put_versioned(vcpu, gpa, &wall, sizeof(wall));
+		pvmem_write_versioned(vcpu, gpa, &wall, sizeof(wall), 0);
 }
 
 static bool is_wall_clock(u32 index)
@@ -225,8 +187,17 @@ static bool is_wall_clock(u32 index)
 	return index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_WALL_CLOCK_NEW;
 }
 
+static bool has_msr(struct lodge_vcpu *vcpu, u32 index)
+{
+	bool old = index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_SYSTEM_TIME;
+
+	return cpuid_pv_allows(vcpu, old ? KVM_FEATURE_CLOCKSOURCE : KVM_FEATURE_CLOCKSOURCE2);
+}
+
 bool pvclock_read_msr(struct lodge_vcpu *vcpu, u32 index, u64 *value)
 {
+	if (!has_msr(vcpu, index))
+		return false;
 	*value = is_wall_clock(index) ? READ_ONCE(vcpu->vm->wall_clock) : vcpu->pvclock_msr;
 	return true;
 }
@@ -235,6 +206,8 @@ bool pvclock_write_msr(struct lodge_vcpu *vcpu, u32 index, u64 value, bool host)
 {
 	struct lodge_vm *vm = vcpu->vm;
 
+	if (!has_msr(vcpu, index))
+		return false;
 	if (is_wall_clock(index)) {
 		write_wall_clock(vcpu, value);
 		return true;
@@ -295,13 +268,31 @@ void pvclock_update(struct lodge_vcpu *vcpu)
 	fill(vcpu, &info);
 	if (!(vcpu->pvclock_msr & 1) || offset_in_page(gpa) + sizeof(info) > PAGE_SIZE)
 		return;
-	if (!get_guest(vcpu->vm, gpa + offsetof(struct pvclock_vcpu_time_info, flags),
-		       &old_flags, sizeof(old_flags)))
+	if (!pvmem_read(vcpu->vm, gpa + offsetof(struct pvclock_vcpu_time_info, flags),
+			&old_flags, sizeof(old_flags)))
 		return;
 	/* the guest clears that one when it has seen it */
 	info.flags |= old_flags & PVCLOCK_GUEST_STOPPED;
 	if (vcpu->pvclock_stopped)
 		info.flags |= PVCLOCK_GUEST_STOPPED;
-	if (put_versioned(vcpu, gpa, &info, sizeof(info)))
+	if (pvmem_write_versioned(vcpu, gpa, &info, sizeof(info), 0))
 		vcpu->pvclock_stopped = false;
+}
+
+long pvclock_pair(struct lodge_vcpu *vcpu, gpa_t gpa, u64 type)
+{
+	struct kvm_clock_pairing pair = { };
+	struct hosttime now;
+	u32 nsec;
+
+	if (type != KVM_CLOCK_PAIRING_WALLCLOCK)
+		return -KVM_EOPNOTSUPP;
+	hosttime_sample(&now);
+	/* two readings, one after the other, are not worth more than the guest's own */
+	if (!now.exact)
+		return -KVM_EOPNOTSUPP;
+	pair.sec = div_u64_rem(now.real_ns, NSEC_PER_SEC, &nsec);
+	pair.nsec = nsec;
+	pair.tsc = tsc_scale(vcpu, now.tsc) + vcpu->tsc_offset;
+	return pvmem_write(vcpu, gpa, &pair, sizeof(pair)) ? 0 : -KVM_EFAULT;
 }

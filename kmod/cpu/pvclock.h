@@ -22,6 +22,9 @@ int pvclock_guest_stopped(struct lodge_vcpu *vcpu);
 bool pvclock_read_msr(struct lodge_vcpu *vcpu, u32 index, u64 *value);
 bool pvclock_write_msr(struct lodge_vcpu *vcpu, u32 index, u64 value, bool host);
 
+/* KVM_HC_CLOCK_PAIRING: wall time and the guest's counter, of one moment; its answer. */
+long pvclock_pair(struct lodge_vcpu *vcpu, gpa_t gpa, u64 type);
+
 /* Before an entry; sleeps. */
 void pvclock_update(struct lodge_vcpu *vcpu);
 

@@ -11,6 +11,9 @@
  */
 int lapic_deliver(struct lodge_vm *vm, const struct irq_msg *msg);
 
+/* The same, to this one, whatever the message says of its destination. */
+int lapic_deliver_to(struct lodge_vcpu *vcpu, const struct irq_msg *msg);
+
 /* Is this vCPU addressed by it?  For choosing whose EOIs are to be reported. */
 bool lapic_is_addressed(struct lodge_vcpu *vcpu, const struct irq_msg *msg);
 /* Has it this vector pending, or in service? */

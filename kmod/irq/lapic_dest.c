@@ -155,6 +155,11 @@ int lapic_deliver(struct lodge_vm *vm, const struct irq_msg *msg)
 	return finish(&d);
 }
 
+int lapic_deliver_to(struct lodge_vcpu *vcpu, const struct irq_msg *msg)
+{
+	return lapic_is_on(vcpu) ? lapic_accept(vcpu, msg) : IRQ_NOBODY;
+}
+
 static void send_shorthand(struct lodge_lapic *apic, const struct irq_msg *msg, bool self)
 {
 	struct delivery d = { .msg = msg, .result = IRQ_NOBODY };

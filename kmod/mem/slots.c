@@ -388,6 +388,27 @@ enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
 	return res;
 }
 
+enum mem_result mem_write_nofault(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
+				  unsigned int len)
+{
+	enum mem_result res = MEM_OK;
+	int idx = slots_lock_read(vcpu->vm);
+	const struct lodge_slot *slot;
+	hva_t hva;
+
+	slot = find_hva(vcpu->vm, gpa, true, &hva);
+	if (!slot)
+		res = MEM_NO_SLOT;
+	/* a ring that is full ends the machine, with a message that may sleep */
+	else if (((slot->flags & KVM_MEM_LOG_DIRTY_PAGES) && vcpu->vm->ring_entries) ||
+		 copy_to_user_nofault((void __user *)hva, buf, len))
+		res = MEM_FAULT;
+	else
+		dirty_mark(vcpu, slot, gpa >> PAGE_SHIFT);
+	slots_unlock_read(vcpu->vm, idx);
+	return res;
+}
+
 #define DEFINE_CMPXCHG_USER(bits)					\
 static int cmpxchg_user##bits(u##bits __user *ptr, u64 *old, u64 new)	\
 {									\

@@ -62,6 +62,9 @@ enum mem_result {
 enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int len);
 enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
 			  unsigned int len);
+/* The same where nothing may sleep; MEM_FAULT, too, where the page is not at hand. */
+enum mem_result mem_write_nofault(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
+				  unsigned int len);
 /* Naturally aligned, 1 to 8 bytes; *old is replaced by what was found. */
 enum mem_result mem_cmpxchg(struct lodge_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
 			    unsigned int len);
