@@ -263,6 +263,8 @@ struct lodge_vcpu {
 	u64 steal_seen;			/* (P) run_delay of that task when it was last added */
 	const void *steal_task;		/* (P) the task that it was; never followed */
 	bool steal_flagged;		/* (P) the guest sees that it was preempted */
+	u64 pv_eoi_msr;			/* (V) where it ends interrupts; bit 0: there */
+	bool pv_eoi_offered;		/* (V) it may have done so since the entry */
 	u64 poll_control;		/* (V) bit 0: the host may look before it sleeps */
 	u32 pv_features;		/* (V) CPUID leaf 0x40000001 */
 	bool pv_enforce;		/* (V) what is not in there does not exist */

@@ -619,6 +619,7 @@ void state_reset(struct lodge_vcpu *vcpu, bool init)
 	/* who asked for these is not there any more */
 	vcpu->pvclock_msr = 0;
 	vcpu->steal_msr = 0;
+	vcpu->pv_eoi_msr = 0;
 	vcpu->cr8 = 0;
 	vcpu->mp_state = boots(vcpu) || !vcpu->apic ? KVM_MP_STATE_RUNNABLE :
 			 init ? KVM_MP_STATE_INIT_RECEIVED : KVM_MP_STATE_UNINITIALIZED;

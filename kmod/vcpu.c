@@ -25,6 +25,7 @@
 #include "exit.h"
 #include "halt.h"
 #include "irq/lapic.h"
+#include "irq/pv_eoi.h"
 #include "kick.h"
 #include "mem/dirty.h"
 #include "mem/ept.h"
@@ -325,6 +326,8 @@ static int run_loop(struct lodge_vcpu *vcpu)
 		}
 		if (!enter_guest(vcpu))
 			continue;
+		if (unlikely(vcpu->pv_eoi_offered))
+			pv_eoi_collect(vcpu);
 		ret = exit_handle(vcpu);
 		if (ret != EXIT_RESUME && !vcpu->triple_fault)
 			return ret;

@@ -17,6 +17,7 @@
 
 #include "../lodge.h"
 #include "../irq/lapic.h"
+#include "../irq/pv_eoi.h"
 #include "../kick.h"
 #include "../vmx/apicv.h"
 #include "../vmx/mitigate.h"
@@ -298,6 +299,16 @@ static bool read_steal(struct lodge_vcpu *vcpu, struct msr_access *a)
 static bool write_steal(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
 	return cpuid_pv_allows(vcpu, KVM_FEATURE_STEAL_TIME) && steal_write_msr(vcpu, a->value);
+}
+
+static bool read_pv_eoi(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	return cpuid_pv_allows(vcpu, KVM_FEATURE_PV_EOI) && read_home(vcpu, a);
+}
+
+static bool write_pv_eoi(struct lodge_vcpu *vcpu, const struct msr_access *a)
+{
+	return cpuid_pv_allows(vcpu, KVM_FEATURE_PV_EOI) && pv_eoi_write_msr(vcpu, a->value);
 }
 
 static bool read_poll_control(struct lodge_vcpu *vcpu, struct msr_access *a)
@@ -598,6 +609,7 @@ static const struct msr_row rows[] = {
 	ONE(MSR_IA32_XSS, SAVED, read_xss, write_xss, .there = cpuid_offers_xsaves),
 	{ MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, SAVED, read_pvclock, write_pvclock },
 	ONE(MSR_KVM_STEAL_TIME, SAVED, read_steal, write_steal, .there = steal_is_known),
+	ONE(MSR_KVM_PV_EOI_EN, SAVED, read_pv_eoi, write_pv_eoi, HOME(pv_eoi_msr)),
 	ONE(MSR_KVM_POLL_CONTROL, SAVED, read_poll_control, write_poll_control,
 	    HOME(poll_control), 1),
 	ONE(MSR_EFER, 0, read_efer, do_write_efer),

@@ -22,6 +22,7 @@
 #include "ioapic.h"
 #include "lapic_priv.h"
 #include "pic.h"
+#include "pv_eoi.h"
 #include "route.h"
 
 int vector_highest(const struct lodge_lapic *apic, u32 base)
@@ -301,6 +302,7 @@ void lapic_entry(struct lodge_vcpu *vcpu)
 	else if (vector >= 0)
 		vcpu->irq_waiting = true;
 	apicv_set_threshold(vcpu, threshold(apic));
+	pv_eoi_offer(vcpu);
 }
 
 bool lapic_has_interrupt(struct lodge_vcpu *vcpu)

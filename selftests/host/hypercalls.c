@@ -8,8 +8,8 @@
 #include "clock.h"
 
 enum {					/* bits of CPUID leaf 0x40000001 */
-	CLOCKSOURCE = 0, CLOCKSOURCE2 = 3, STEAL_TIME = 5, PV_UNHALT = 7, PV_SEND_IPI = 11,
-	POLL_CONTROL = 12, PV_SCHED_YIELD = 13
+	CLOCKSOURCE = 0, CLOCKSOURCE2 = 3, STEAL_TIME = 5, PV_EOI = 6, PV_UNHALT = 7, 
+	PV_SEND_IPI = 11, POLL_CONTROL = 12, PV_SCHED_YIELD = 13
 };
 
 enum {					/* numbers of hypercalls */
@@ -17,6 +17,7 @@ enum {					/* numbers of hypercalls */
 	HIGHEST = 12
 };
 
+#define MSR_PV_EOI		0x4b564d04
 #define MSR_POLL_CONTROL	0x4b564d05
 #define ENOSYS_PV		1000
 #define SECOND			1000000000ull
@@ -104,7 +105,7 @@ static const struct {
 } pv_msrs[] = {
 	{ 0x11, CLOCKSOURCE }, { 0x12, CLOCKSOURCE }, { 0x4b564d00, CLOCKSOURCE2 },
 	{ 0x4b564d01, CLOCKSOURCE2 }, { 0x4b564d03, STEAL_TIME },
-	{ MSR_POLL_CONTROL, POLL_CONTROL },
+	{ MSR_PV_EOI, PV_EOI }, { MSR_POLL_CONTROL, POLL_CONTROL },
 };
 
 static const struct {
@@ -172,8 +173,8 @@ static void check_without(u32 out, bool enforced)
 SUBTEST(each_bit_enforced)
 {
 	static const u8 bits[] = {
-		CLOCKSOURCE, CLOCKSOURCE2, STEAL_TIME, PV_UNHALT, PV_SEND_IPI, POLL_CONTROL,
-		PV_SCHED_YIELD,
+		CLOCKSOURCE, CLOCKSOURCE2, STEAL_TIME, PV_EOI, PV_UNHALT, PV_SEND_IPI,
+		POLL_CONTROL, PV_SCHED_YIELD,
 	};
 	struct vm *vm = vm_create();
 	u32 all = 0;
@@ -255,7 +256,8 @@ SUBTEST(no_kick_without_halt_exits)
 	CHECK_EQ(xioctl(vm->fd, KVM_ENABLE_CAP, (uintptr_t)&cap), 0);
 	vm_irqchip(vm);
 	vcpu = vcpu_create(vm, 0);
-	/* KVM forgets it until something else changes what CPUID says */
+	/* KVM looks at it before it has found its leaf: once more */
+	CHECK_EQ(xioctl(vcpu->fd, KVM_SET_CPUID2, (uintptr_t)vm->cpuid), 0);
 	vcpu_long_mode(vcpu, guest_uses_all, BIT(PV_UNHALT));
 	got->nent = 256;
 	CHECK_EQ(xioctl(vcpu->fd, KVM_GET_CPUID2, (uintptr_t)got), 0);
@@ -484,7 +486,9 @@ static volatile u64 about_to_halt, kicked;
 
 static void guest_halts(u64 a)
 {
+	/* KVM finds a local APIC by its id only after something was done to it */
 	guest_xapic_enable();
+	GUEST_SYNC(2);
 	about_to_halt = 1;
 	/* with RFLAGS.IF clear: nothing but a kick ends this */
 	asm volatile("hlt");
@@ -515,6 +519,7 @@ SUBTEST(kick_before_the_halt)
 	make_runnable(other);
 	vcpu_long_mode(vcpu, guest_kicks, 1);
 	vcpu_long_mode(other, guest_halts, 0);
+	vcpu_expect_sync(other, 2);
 	vcpu_expect_sync(vcpu, 1);
 	vcpu_expect_sync(other, 1);
 }
@@ -536,6 +541,7 @@ SUBTEST(kick_out_of_the_halt)
 	other = vcpu_create(vm, 1);
 	make_runnable(other);
 	vcpu_long_mode(other, guest_halts, 0);
+	vcpu_expect_sync(other, 2);
 	vcpu_long_mode(vcpu, guest_kicks, 2);	/* another one: none is pending for 1 */
 	vcpu_expect_sync(vcpu, 1);
 	vcpu_long_mode(vcpu, guest_kicks, 1);
@@ -543,4 +549,120 @@ SUBTEST(kick_out_of_the_halt)
 	vcpu_expect_sync(vcpu, 1);
 	vcpu_expect_done(vcpu);
 	thread_join(&t);
+}
+
+/* ---- ends of interrupts by a word in memory ------------------------------------- */
+
+static volatile u32 eoi_word __aligned(64);
+static volatile u64 by_word;
+
+/* As the interface says: whoever finds the bit set clears it, and is done. */
+static bool ends_by_word(u64 vector)
+{
+	u8 was;
+
+	asm volatile("lock btrl $0, %0\n setc %1" : "+m"(eoi_word), "=q"(was) : : "memory", "cc");
+	by_word += was;
+	return was;
+}
+
+static void guest_goes_on(u64 rounds)
+{
+	for (u64 i = 1; i <= rounds; i++) {
+		guest_apic_icr(0, VECTOR | APIC_DEST_SELF);
+		/* every second time there are two, of which one waits for the other */
+		if (i & 1)
+			guest_apic_icr(0, (VECTOR + 0x20) | APIC_DEST_SELF);
+		guest_sti();
+		guest_cli();
+		GUEST_ASSERT_EQ(guest_irqs[0][VECTOR], i);
+		GUEST_ASSERT_EQ(guest_irqs[0][VECTOR + 0x20], (i + 1) / 2);
+		for (int k = 0; k < 8; k++)
+			GUEST_ASSERT_EQ(guest_apic_read(APIC_ISR + 0x10 * k), 0);
+		GUEST_ASSERT_EQ(eoi_word, 0);
+	}
+	GUEST_SYNC_VALUE(1, by_word);
+}
+
+static void guest_ends_by_word(u64 rounds)
+{
+	guest_xapic_enable();
+	wrmsr_try(MSR_PV_EOI, (uintptr_t)&eoi_word | 1);
+	GUEST_ASSERT_EQ(guest_ex()->vector, NO_EXCEPTION);
+	GUEST_ASSERT_EQ(rdmsr_try(MSR_PV_EOI), (uintptr_t)&eoi_word | 1);
+	guest_goes_on(rounds);
+}
+
+static struct vcpu *eoi_vcpu(void)
+{
+	struct vm *vm;
+	struct vcpu *vcpu;
+
+	guest_on_irq = ends_by_word;
+	vm = vm_create();
+	vm_irqchip(vm);
+	vm_count_irqs(vm);
+	vcpu = vcpu_create(vm, 0);
+	vcpu_long_mode(vcpu, guest_ends_by_word, 100);
+	return vcpu;
+}
+
+/* No interrupt is lost or stays in service, whether the offer is made or not. */
+SUBTEST(pv_eoi)
+{
+	struct vcpu *vcpu = eoi_vcpu();
+
+	test_diag("%llu of 150 ends by the word",
+		  (unsigned long long)vcpu_expect_sync(vcpu, 1));
+	vcpu_expect_done(vcpu);
+}
+
+static void guest_tries_eoi_words(u64 good)
+{
+	for (int low = 2; low < 4; low++) {
+		wrmsr_try(MSR_PV_EOI, good | low);
+		GUEST_ASSERT_EQ(guest_ex()->vector, GP);
+	}
+	wrmsr_try(MSR_PV_EOI, RAM_SIZE | 1);
+	GUEST_ASSERT_EQ(guest_ex()->vector, GP);
+	wrmsr_try(MSR_PV_EOI, BIT(52) | 1);
+	GUEST_ASSERT_EQ(guest_ex()->vector, GP);
+	wrmsr_try(MSR_PV_EOI, -4ull | 1);
+	GUEST_ASSERT_EQ(guest_ex()->vector, GP);
+	GUEST_ASSERT_EQ(rdmsr_try(MSR_PV_EOI), 0);
+	/* while it is off the place does not matter */
+	wrmsr_try(MSR_PV_EOI, RAM_SIZE);
+	GUEST_ASSERT_EQ(guest_ex()->vector, NO_EXCEPTION);
+}
+
+SUBTEST(class13_pv_eoi_anywhere)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu;
+
+	vm_irqchip(vm);
+	vcpu = vcpu_create(vm, 0);
+	vcpu_long_mode(vcpu, guest_tries_eoi_words, (uintptr_t)&eoi_word);
+	vcpu_expect_done(vcpu);
+	CHECK_EQ(set_msr_raw(vcpu, MSR_PV_EOI, (uintptr_t)&eoi_word | 3), 0);
+}
+
+/* The word's memory goes: from then on every end takes the register. */
+SUBTEST(class13_pv_eoi_slot_deleted)
+{
+	struct vcpu *vcpu = eoi_vcpu();
+	struct vm *vm = vcpu->vm;
+	u8 *mem = mem_alloc(PAGE_SIZE, MEM_ANON, NULL);
+	u64 before;
+
+	before = vcpu_expect_sync(vcpu, 1);
+	vcpu_expect_done(vcpu);
+	CHECK_EQ(set_region(vm, 1, 0, TEST_GPA, PAGE_SIZE, mem), 0);
+	set_msr(vcpu, MSR_PV_EOI, TEST_GPA | 1);
+	CHECK_EQ(set_region(vm, 1, 0, TEST_GPA, 0, mem), 0);
+	guest_var(vm, guest_irqs)[0][VECTOR] = 0;
+	guest_var(vm, guest_irqs)[0][VECTOR + 0x20] = 0;
+	vcpu_long_mode(vcpu, guest_goes_on, 100);
+	CHECK_EQ(vcpu_expect_sync(vcpu, 1), before);
+	vcpu_expect_done(vcpu);
 }
