@@ -237,8 +237,7 @@ SUBTEST(class08_timer_modes_by_cpuid)
 		struct kvm_cpuid_entry2 *e = cpuid_leaf(vm->cpuid, 1, 0);
 		struct vcpu *vcpu;
 
-		if (deadline && check_cap(vm, KVM_CAP_TSC_DEADLINE_TIMER) <= 0)
-			SKIP("no TSC deadline");
+		CHECK_EQ(check_cap(vm, KVM_CAP_TSC_DEADLINE_TIMER), 1);
 		e->ecx = deadline ? e->ecx | 1u << 24 : e->ecx & ~(1u << 24);
 		CHECK_EQ(has_tsc_deadline(vm), deadline);
 		vcpu = lapic_vcpu(vm, 0);

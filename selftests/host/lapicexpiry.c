@@ -179,6 +179,17 @@ SUBTEST(the_count_goes_on_in_another_machine)
 	}
 }
 
+SUBTEST(the_deadline_is_in_the_list)
+{
+	struct msr_list list;
+	bool found = false;
+
+	get_msr_list(open_device(), KVM_GET_MSR_INDEX_LIST, &list);
+	for (u32 i = 0; i < list.nmsrs; i++)
+		found = found || list.index[i] == MSR_IA32_TSC_DEADLINE;
+	CHECK(found);
+}
+
 SUBTEST(the_deadline_in_msrs)
 {
 	FOR_BOTH_MODES(x2apic) {

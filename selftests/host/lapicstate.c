@@ -605,8 +605,13 @@ SUBTEST(x2apic_ids_above_255)
 	first = lapic_vcpu(vm, 0);
 	vcpu = lapic_vcpu(vm, 0x123);
 	CHECK_EQ(apic_rd(vcpu, APIC_ID), ID_OF(0x23));
-	apic_enable(vcpu, true);
+	apic_enable(vcpu, false);
 	apic_enable(first, true);
+	/* It is reached before it is in x2APIC mode: else nobody could start it. */
+	apic_icr(first, 0x123, 0x40);
+	get_lapic(vcpu, &s);
+	CHECK_EQ(lapic_reg(&s, APIC_IRR + 0x20), BIT(0));
+	apic_enable(vcpu, true);
 	CHECK_EQ(apic_rd(vcpu, APIC_ID), 0x123);
 	CHECK_EQ(apic_rd(vcpu, APIC_LDR), 0x120008);
 	apic_icr(first, 0x123, 0x41);
@@ -615,6 +620,6 @@ SUBTEST(x2apic_ids_above_255)
 	CHECK_EQ(signal_msi(vm, MSI_ADDR | 0x23 << 12 | 0x100ull << 32, 0x44), 1);
 	get_lapic(vcpu, &s);
 	CHECK_EQ(lapic_reg(&s, APIC_ID), 0x123);
-	CHECK_EQ(lapic_reg(&s, APIC_IRR + 0x20), BIT(1) | BIT(2) | BIT(4));
+	CHECK_EQ(lapic_reg(&s, APIC_IRR + 0x20), BIT(0) | BIT(1) | BIT(2) | BIT(4));
 	set_lapic(vcpu, &s);
 }
