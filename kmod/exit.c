@@ -325,7 +325,7 @@ static int exit_cpuid(struct lodge_vcpu *vcpu)
 	return skip_and_resume(vcpu);
 }
 
-/* With no interrupt controller here, only user space can wake the guest. */
+/* Without a local APIC here, only user space can wake the guest. */
 static int exit_hlt(struct lodge_vcpu *vcpu)
 {
 	regs_skip_insn(vcpu);

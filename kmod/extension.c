@@ -103,11 +103,7 @@ static int enable_x2apic_api(struct lodge_vm *vm, const __u64 *args)
 /* Once; the same again is no error. */
 static int enable_max_vcpu_id(struct lodge_vm *vm, const __u64 *args)
 {
-	if (!args[0] || args[0] > LODGE_MAX_VCPU_ID)
-		return -EINVAL;
-	if (vm->max_id != LODGE_MAX_VCPU_ID && vm->max_id != args[0])
-		return -EINVAL;
-	if (vm->nr_vcpus)
+	if (args[0] > LODGE_MAX_VCPU_ID || (vm->max_id && vm->max_id != args[0]))
 		return -EINVAL;
 	vm->max_id = args[0];
 	return 0;
@@ -205,6 +201,7 @@ static const struct {
 	{ KVM_CAP_IOEVENTFD_NO_LENGTH, 1 },
 	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS, 1, NULL, disable_quirks },
+	{ KVM_CAP_IOAPIC_POLARITY_IGNORED, 1 },
 	{ KVM_CAP_SPLIT_IRQCHIP, 1, NULL, enable_split_irqchip },
 	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
 	{ KVM_CAP_MAX_VCPU_ID, LODGE_MAX_VCPU_ID, NULL, enable_max_vcpu_id },

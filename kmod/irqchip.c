@@ -56,8 +56,8 @@ int irqchip_create(struct lodge_vm *vm)
 	err = may_create(vm);
 	if (!err)
 		err = create_chips(vm);
-	/* pairs with the acquire of whoever asks without the lock */
 	if (!err)
+		/* pairs with the acquire of whoever asks without the lock */
 		smp_store_release(&vm->irqchip, IRQCHIP_KERNEL);
 	mutex_unlock(&vm->lock);
 	return err;
@@ -137,6 +137,7 @@ int irqchip_get(struct lodge_vm *vm, struct kvm_irqchip *chip)
 {
 	u32 id = chip->chip_id;
 
+	/* pairs with the release in irqchip_create() */
 	if (smp_load_acquire(&vm->irqchip) != IRQCHIP_KERNEL)
 		return -ENXIO;
 	memset(&chip->chip, 0, sizeof(chip->chip));
@@ -154,6 +155,7 @@ int irqchip_get(struct lodge_vm *vm, struct kvm_irqchip *chip)
 
 int irqchip_set(struct lodge_vm *vm, const struct kvm_irqchip *chip)
 {
+	/* pairs with the release in irqchip_create() */
 	if (smp_load_acquire(&vm->irqchip) != IRQCHIP_KERNEL)
 		return -ENXIO;
 	switch (chip->chip_id) {

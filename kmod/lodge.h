@@ -15,8 +15,9 @@
  * Lock order, outermost first:
  *   vcpu->lock -> vm->lock -> vm->slots_lock -> mmap_lock -> vm->ept_lock
  *   vm->lock -> vm->clock_lock
- *   vm->lock -> vm->io_lock; vm->irqfd_lock -> vm->irq_lock
- *   vm->irq_lock, vm->coalesced_lock: leaves
+ *   vm->lock -> vm->io_lock; vm->irqfd_lock; irq/pit.c's two locks -> vm->irq_lock
+ *   vm->irq_lock: inside it only messages to local APICs, which take none
+ *   vm->coalesced_lock: a leaf
  * Documentation/locking.rst tells why.
  */
 #ifndef LODGE_H
@@ -209,6 +210,7 @@ struct lodge_vcpu {
 	u8 nmi_pending;			/* (V) 0 to 2: one may wait behind a blocked one */
 	u8 irq;				/* (V) vector */
 	bool irq_waiting;		/* (V) one more wants in: open the window */
+	bool user_waits;		/* (V) the client has one, and wants to be told when */
 	bool posting;			/* (P), read (A): the CPU takes posted interrupts */
 	u8 tpr_threshold;		/* (V) as in the VMCS */
 	u64 timer_tsc;			/* (V) host TSC when the CPU's timer is to end; 0: never */
@@ -233,7 +235,7 @@ struct lodge_vcpu {
 	struct page *run_page, *pio_page;	/* (C) */
 	void *pio_data;			/* (C) page behind kvm_run, shared likewise */
 	struct rcuwait wait;		/* (A) its task, halted; kick.c */
-	int mp_state;			/* (V) KVM_MP_STATE_*, read by others as a hint */
+	int mp_state;			/* (V) KVM_MP_STATE_* */
 	bool unhalted;			/* (A) kicked out of a halt, this one or the next */
 	atomic_t nmi_arrived;		/* (A) NMIs since they were last taken */
 	unsigned int halt_poll_ns;	/* (V) how long to look before sleeping */
@@ -343,7 +345,7 @@ struct lodge_vm {
 	int nr_vcpus;			/* (L), read with acquire */
 	struct xarray vcpu_ids;		/* (L), read without: vCPUs by id */
 	u32 boot_id;			/* (L) until the first vCPU: the one that boots */
-	u32 max_id;			/* (L) until the first vCPU: ids are below this */
+	u32 max_id;			/* (L) ids are below this, if it is not 0 */
 	int last_boosted;		/* hint, without a lock: who was yielded to; yield.c */
 
 	spinlock_t ept_lock;		/* entries of the EPT, invalidation counts */
@@ -364,8 +366,8 @@ struct lodge_vm {
 
 	/* Interrupts: irq/. */
 	enum lodge_irqchip irqchip;	/* written (L) before the first vCPU, with release */
-	spinlock_t irq_lock;		/* with interrupts off: state of PIC, IOAPIC, PIT */
-	struct page *apic_access;	/* (C) the page whose accesses the CPU recognises */
+	spinlock_t irq_lock;		/* with interrupts off: state of PIC and IOAPIC */
+	struct page *apic_access;	/* (C) once there is a vCPU: the CPU recognises its use */
 	atomic_t apics_elsewhere;	/* (A) vCPUs for whom it must not be in the EPT */
 	struct lodge_pic *pic;		/* (C) once it is there; contents irq_lock */
 	struct lodge_ioapic *ioapic;	/* (C) likewise */

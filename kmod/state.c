@@ -359,10 +359,9 @@ int state_interrupt(struct lodge_vcpu *vcpu, const struct kvm_interrupt *irq)
 	return 0;
 }
 
-bool state_takes_user_irq(struct lodge_vcpu *vcpu)
+bool state_listens_to_user(struct lodge_vcpu *vcpu)
 {
-	return inject_irq_now(vcpu) &&
-	       (!vcpu->apic || (vcpu->user_extint < 0 && lapic_takes_extint(vcpu)));
+	return !vcpu->apic || (vcpu->user_extint < 0 && lapic_takes_extint(vcpu));
 }
 
 int state_get_lapic(struct lodge_vcpu *vcpu, struct kvm_lapic_state *s)
@@ -502,6 +501,7 @@ static void step_off(struct lodge_vcpu *vcpu)
 int state_set_guest_debug(struct lodge_vcpu *vcpu, const struct kvm_guest_debug *d)
 {
 	u32 control = (d->control & KVM_GUESTDBG_ENABLE) ? d->control : 0;
+	u32 changed = control ^ vcpu->debug.control;
 
 	if (d->control & ~(u32)DEBUG_CONTROLS)
 		return -EINVAL;
@@ -521,6 +521,9 @@ int state_set_guest_debug(struct lodge_vcpu *vcpu, const struct kvm_guest_debug 
 	vcpu->debug.dr7 = (d->arch.debugreg[7] & DR7_WRITABLE & ~(u64)DR7_GD) | DR7_ALWAYS_ONE;
 	regs_set_dr7(vcpu, vcpu->dr7);
 	vmcs_set_exceptions(vcpu);
+	/* interrupts that are held must not be delivered by the CPU either */
+	if (vcpu->apic && (changed & KVM_GUESTDBG_BLOCKIRQ))
+		lapic_debug_changed(vcpu);
 	return 0;
 }
 

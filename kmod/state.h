@@ -12,8 +12,8 @@ void state_reset(struct lodge_vcpu *vcpu, bool init);
 void state_startup(struct lodge_vcpu *vcpu, u8 page);
 /* REQ_ARRIVED: NMIs, INIT and SIPI. */
 void state_arrivals(struct lodge_vcpu *vcpu);
-/* Would an interrupt that the client hands over be taken now? */
-bool state_takes_user_irq(struct lodge_vcpu *vcpu);
+/* Would an interrupt that the client hands over be taken sooner or later? */
+bool state_listens_to_user(struct lodge_vcpu *vcpu);
 int state_get_lapic(struct lodge_vcpu *vcpu, struct kvm_lapic_state *s);
 int state_set_lapic(struct lodge_vcpu *vcpu, const struct kvm_lapic_state *s);
 int state_get_regs(struct lodge_vcpu *vcpu, struct kvm_regs *r);

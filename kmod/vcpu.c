@@ -269,11 +269,11 @@ static int handle_work(struct lodge_vcpu *vcpu)
 	return 0;
 }
 
-/* May the client hand an interrupt over that the local APIC passes through? */
-static bool wants_user_irq(struct lodge_vcpu *vcpu)
+/* A PIC of the client's has something, and this vCPU is where it goes. */
+static bool user_waits(struct lodge_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->run->request_interrupt_window) && !vcpu->vm->pic &&
-	       state_takes_user_irq(vcpu);
+	       state_listens_to_user(vcpu);
 }
 
 /* What is to be told before the guest runs on, the weightiest first. */
@@ -287,7 +287,8 @@ static int settle(struct lodge_vcpu *vcpu)
 		return exit_ring_full(vcpu);
 	if (unlikely(vcpu->debug.stepped))
 		return exit_stepped(vcpu);
-	if (unlikely(wants_user_irq(vcpu)))
+	vcpu->user_waits = user_waits(vcpu);
+	if (unlikely(vcpu->user_waits) && inject_irq_now(vcpu))
 		return exit_irq_window(vcpu);
 	return EXIT_RESUME;
 }
@@ -386,13 +387,14 @@ static void show_registers(struct lodge_vcpu *vcpu, u64 wanted)
 		state_get_events(vcpu, &shared->events);
 }
 
-/* What clients without an in-kernel interrupt controller look at. */
+/* Most of this is for clients that have the interrupt controllers themselves. */
 static void report(struct lodge_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
 	run->if_flag = !!(regs_rflags(vcpu) & X86_EFLAGS_IF);
-	run->ready_for_interrupt_injection = vcpu->vm->pic || state_takes_user_irq(vcpu);
+	run->ready_for_interrupt_injection = vcpu->vm->pic ||
+		(state_listens_to_user(vcpu) && inject_irq_now(vcpu));
 	run->flags = 0;
 	run->cr8 = cr8_read(vcpu);
 	run->apic_base = vcpu->apic_base;

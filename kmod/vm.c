@@ -40,7 +40,6 @@ struct lodge_vm *vm_create(void)
 	spin_lock_init(&vm->irq_lock);
 	irqfd_init(vm);
 	xa_init(&vm->vcpu_ids);
-	vm->max_id = LODGE_MAX_VCPU_ID;
 	vm->coalesced_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!vm->coalesced_page)
 		goto no_page;
@@ -132,7 +131,7 @@ u32 vm_tsc_khz(struct lodge_vm *vm)
 /* Under vm->lock. */
 static int check_id(struct lodge_vm *vm, unsigned long id)
 {
-	if (id >= vm->max_id || vm->nr_vcpus == LODGE_MAX_VCPUS)
+	if (id >= (vm->max_id ?: LODGE_MAX_VCPU_ID) || vm->nr_vcpus == LODGE_MAX_VCPUS)
 		return -EINVAL;
 	return xa_load(&vm->vcpu_ids, id) ? -EEXIST : irqchip_prepare_vcpu(vm);
 }

@@ -37,7 +37,7 @@ static long poll_irq(struct lodge_vcpu *vcpu, const u64 *args)
 	return 0;
 }
 
-static void yield(struct lodge_vcpu *vcpu, struct lodge_vcpu *other)
+static void give_way(struct lodge_vcpu *vcpu, struct lodge_vcpu *other)
 {
 	if (other != vcpu && READ_ONCE(other->preempted))
 		yield_to_vcpu(other);
@@ -48,7 +48,7 @@ static long sched_yield(struct lodge_vcpu *vcpu, const u64 *args)
 	struct lodge_vcpu *other = by_apic_id(vcpu, args[0]);
 
 	if (other)
-		yield(vcpu, other);
+		give_way(vcpu, other);
 	return 0;
 }
 
@@ -61,7 +61,7 @@ static long kick_cpu(struct lodge_vcpu *vcpu, const u64 *args)
 		return 0;
 	WRITE_ONCE(other->unhalted, true);
 	vcpu_kick(other);
-	yield(vcpu, other);
+	give_way(vcpu, other);
 	return 0;
 }
 

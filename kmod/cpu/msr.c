@@ -145,7 +145,8 @@ static bool apic_base_valid(struct lodge_vcpu *vcpu, u64 value, bool host)
 		return false;
 	if (host)
 		return true;
-	return !(from == APIC_MODE && to == MSR_IA32_APICBASE_ENABLE) && !(!from && to == APIC_MODE);
+	return !(from == APIC_MODE && to == MSR_IA32_APICBASE_ENABLE) &&
+	       !(!from && to == APIC_MODE);
 }
 
 bool msr_set_apic_base(struct lodge_vcpu *vcpu, u64 value, bool host)

@@ -281,6 +281,12 @@ static u8 threshold(struct lodge_lapic *apic)
 	return irr >= 0 && tpr >> 4 >= irr >> 4 ? irr >> 4 : 0;
 }
 
+/* A debugger that steps wants none. */
+static bool irqs_held(const struct lodge_vcpu *vcpu)
+{
+	return vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ;
+}
+
 void lapic_entry(struct lodge_vcpu *vcpu)
 {
 	struct lodge_lapic *apic = vcpu->apic;
@@ -288,6 +294,8 @@ void lapic_entry(struct lodge_vcpu *vcpu)
 
 	sync_posted(apic);
 	vcpu->irq_waiting = false;
+	if (unlikely(irqs_held(vcpu)))
+		return;
 	if (unlikely(pic_asks(vcpu)))
 		take_from_pic(vcpu);
 	if (apicv_delivers(vcpu)) {
@@ -431,7 +439,7 @@ void lapic_set_cr8(struct lodge_vcpu *vcpu, u8 cr8)
 
 static enum apicv_mode mode_of(const struct lodge_vcpu *vcpu)
 {
-	if (!lapic_is_on(vcpu))
+	if (!lapic_is_on(vcpu) || irqs_held(vcpu))
 		return APICV_NONE;
 	if (lapic_is_x2(vcpu))
 		return APICV_X2APIC;
@@ -483,6 +491,11 @@ static void mode_changed(struct lodge_vcpu *vcpu)
 		apicv_set_svi(vcpu, vector_highest(vcpu->apic, APIC_ISR));
 	vcpu_request(vcpu, REQ_EOI_VECTORS);
 	vcpu_request(vcpu, REQ_MSR_FILTER);
+}
+
+void lapic_debug_changed(struct lodge_vcpu *vcpu)
+{
+	mode_changed(vcpu);
 }
 
 void lapic_base_changed(struct lodge_vcpu *vcpu, u64 old, bool host)
@@ -617,14 +630,13 @@ void lapic_get_state(struct lodge_vcpu *vcpu, struct kvm_lapic_state *out)
 int lapic_set_state(struct lodge_vcpu *vcpu, const struct kvm_lapic_state *in)
 {
 	struct lodge_lapic *apic = vcpu->apic;
-	int err;
 
+	if (!lapic_can_load(apic, in))
+		return -EINVAL;
 	/* what is on its way belongs to the state that goes */
 	sync_posted(apic);
 	timer_stop(apic);
-	err = lapic_load(apic, in);
-	if (err)
-		return err;
+	lapic_load(apic, in);
 	timer_restore(apic, *(u32 *)(in->regs + APIC_TMCCT));
 	lapic_update_ppr(apic);
 	mode_changed(vcpu);

@@ -109,6 +109,9 @@ int lapic_set_state(struct lodge_vcpu *vcpu, const struct kvm_lapic_state *in);
 /* The page of its registers, for the CPU to use. */
 void *lapic_page(const struct lodge_vcpu *vcpu);
 
+/* KVM_GUESTDBG_BLOCKIRQ has come or gone. */
+void lapic_debug_changed(struct lodge_vcpu *vcpu);
+
 /* CPUID, or which machine checks there are, has changed. */
 void lapic_mce_changed(struct lodge_vcpu *vcpu);
 void lapic_cpuid_changed(struct lodge_vcpu *vcpu, bool has_deadline, bool has_x2apic);

@@ -94,9 +94,10 @@ void lapic_do_eoi(struct lodge_lapic *apic);
 u32 lapic_update_ppr(struct lodge_lapic *apic);
 void lapic_set_svr(struct lodge_lapic *apic, u32 value);
 
-/* lapic_reg.c: to and from a saved state; load fails if it is another vCPU's. */
+/* lapic_reg.c: to and from a saved state, unless it is another vCPU's. */
 void lapic_show(struct lodge_lapic *apic, struct kvm_lapic_state *out);
-int lapic_load(struct lodge_lapic *apic, const struct kvm_lapic_state *in);
+bool lapic_can_load(struct lodge_lapic *apic, const struct kvm_lapic_state *in);
+void lapic_load(struct lodge_lapic *apic, const struct kvm_lapic_state *in);
 
 /* lapic_dest.c */
 void lapic_send(struct lodge_lapic *apic, u32 low, u32 dest);

@@ -122,8 +122,8 @@ static void write_tdcr(struct lodge_lapic *apic, u32 reg, u32 value)
 #define SVR_VALID	(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED | \
 			 APIC_SPIV_FOCUS_DISABLED | APIC_SPIV_DIRECTED_EOI)
 
-#define REG(offset)	[(offset) >> 4]
-#define SET_OF_8(first)	[(first) >> 4 ... ((first) >> 4) + 7]
+#define REG(offset) [(offset) >> 4]
+#define SET_OF_8(first) [(first) >> 4 ... ((first) >> 4) + 7]
 
 /* By number: bits 11:4 of the address, bits 7:0 of the MSR. */
 static const struct apic_reg regs[0x40] = {
@@ -350,15 +350,18 @@ static void load_reg(struct lodge_lapic *apic, u32 reg, const struct kvm_lapic_s
 	lapic_put(apic, reg, value);
 }
 
-int lapic_load(struct lodge_lapic *apic, const struct kvm_lapic_state *in)
+bool lapic_can_load(struct lodge_lapic *apic, const struct kvm_lapic_state *in)
+{
+	return !lapic_is_x2(apic->vcpu) || !READ_ONCE(apic->vcpu->vm->x2apic_ids) ||
+	       *word((void *)in->regs, APIC_ID) == shown_id(apic->vcpu);
+}
+
+void lapic_load(struct lodge_lapic *apic, const struct kvm_lapic_state *in)
 {
 	bool x2 = lapic_is_x2(apic->vcpu);
-	u32 id = *word((void *)in->regs, APIC_ID), lvr = lapic_get(apic, APIC_LVR);
-	u32 ldr = lapic_get(apic, APIC_LDR);
+	u32 lvr = lapic_get(apic, APIC_LVR), ldr = lapic_get(apic, APIC_LDR);
 	u32 reg;
 
-	if (x2 && READ_ONCE(apic->vcpu->vm->x2apic_ids) && id != shown_id(apic->vcpu))
-		return -EINVAL;
 	for (reg = 0; reg < sizeof(in->regs); reg += 0x10)
 		load_reg(apic, reg, in);
 	/* what the vCPU is decides these */
@@ -369,5 +372,4 @@ int lapic_load(struct lodge_lapic *apic, const struct kvm_lapic_state *in)
 	else
 		lapic_put(apic, APIC_DFR, lapic_get(apic, APIC_DFR) | 0x0fffffff);
 	lapic_put(apic, APIC_ICR + 4, x2 ? *word((void *)in->regs, APIC_ICR2) : 0);
-	return 0;
 }

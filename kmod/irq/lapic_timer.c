@@ -152,7 +152,7 @@ void timer_set_mode(struct lodge_lapic *apic)
 
 	if (mode == t->mode)
 		return;
-	if (was_deadline == (mode == APIC_LVT_TIMER_TSCDEADLINE)) {
+	if (was_deadline == (mode == (u32)APIC_LVT_TIMER_TSCDEADLINE)) {
 		WRITE_ONCE(t->mode, mode);
 		set_period(apic);
 		return;

@@ -283,7 +283,7 @@ static int change_slot(struct lodge_vm *vm, struct lodge_slot *new)
 	if (logs(new))
 		dirty_update_logging(vm, true);
 	apply(vm, old, new);
-	if (!old && READ_ONCE(vm->ept_traps)) {
+	if ((!old || old->base != new->base) && READ_ONCE(vm->ept_traps)) {
 		/* who saw no slot there has made its entry: fault_trap() */
 		synchronize_srcu_expedited(&vm->srcu);
 		ept_zap(vm, new->base, new->base + new->npages, true);

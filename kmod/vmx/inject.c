@@ -189,7 +189,7 @@ static u32 windows(struct lodge_vcpu *vcpu)
 	u32 open = 0;
 
 	if ((vcpu->irq_injected && vcpu->entering != EVENT_IRQ) || vcpu->irq_waiting ||
-	    READ_ONCE(vcpu->run->request_interrupt_window))
+	    vcpu->user_waits)
 		open = CPU_BASED_INTR_WINDOW_EXITING;
 	if (likely(!vcpu->nmi_pending) || irqs_held(vcpu))
 		return open;

@@ -24,7 +24,7 @@ static inline unsigned int vmx_timer_shift(void)
 static inline bool vmx_timer_can(u64 ticks)
 {
 	return (vmx_caps.pin & PIN_BASED_VMX_PREEMPTION_TIMER) && !check_tsc_unstable() &&
-	       ticks >> vmx_timer_shift() <= U32_MAX;
+	       ticks >> vmx_timer_shift() < U32_MAX;
 }
 
 /* Before an entry: what is left until vcpu->timer_tsc, or nothing at all. */
@@ -37,8 +37,9 @@ static inline void vmx_timer_entry(struct lodge_vcpu *vcpu)
 	if (likely(!on))
 		return;
 	now = rdtsc();
+	/* rather late than early: a guest that looks at its TSC would not believe it */
 	vmwrite32(VMX_PREEMPTION_TIMER_VALUE, now >= vcpu->timer_tsc ? 0 :
-		  (vcpu->timer_tsc - now) >> vmx_timer_shift());
+		  ((vcpu->timer_tsc - now) >> vmx_timer_shift()) + 1);
 }
 
 #endif

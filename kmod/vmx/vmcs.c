@@ -59,7 +59,7 @@ static void set_ple_window(struct lodge_vcpu *vcpu, u64 window)
 	vmwrite32(PLE_WINDOW, window);
 }
 
-/* Whoever spins in vain with somebody to yield to will do so for longer. */
+/* Whoever has spun for that long may spin for longer the next time. */
 void vmcs_grow_ple_window(struct lodge_vcpu *vcpu)
 {
 	if (ple_window_grow < ple_window)

@@ -24,8 +24,8 @@ FLOORS = (
     (2, "memory", ("mem/*.[ch]",)),
     (3, "I/O and interrupts", ("io/*.[ch]", "irq/*.[ch]")),
     (4, "CPU model", ("cpu/*.[ch]",)),
-    (5, "rooms", ("exit.[ch]", "halt.[ch]", "irqchip.[ch]", "vcpu.[ch]", "state.[ch]", "vm.[ch]",
-                    "extension.[ch]")),
+    (5, "rooms", ("exit.[ch]", "halt.[ch]", "irqchip.[ch]", "vcpu.[ch]", "state.[ch]",
+                    "vm.[ch]", "extension.[ch]")),
     (6, "door", ("ioctl.[ch]", "ioctl_irq.[ch]", "attr.[ch]", "main.c")),
 )
 
