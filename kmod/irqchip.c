@@ -65,12 +65,14 @@ int irqchip_create(struct lodge_vm *vm)
 
 int irqchip_create_split(struct lodge_vm *vm, u64 pins)
 {
-	int err = may_create(vm);
+	int err;
 
 	if (pins > LODGE_MAX_GSIS)
 		return -EINVAL;
-	if (!err)
-		err = route_init(vm, true);
+	/* here KVM says the same whether there are chips already or vCPUs without */
+	if (may_create(vm))
+		return -EEXIST;
+	err = route_init(vm, true);
 	if (err)
 		return err;
 	vm->split_pins = pins;

@@ -147,6 +147,8 @@ struct lodge_vcpu *vm_create_vcpu(struct lodge_vm *vm, unsigned long id)
 		vcpu = ERR_PTR(err);
 		goto out;
 	}
+	/* from now on it is what it is */
+	vm->max_id = vm->max_id ?: LODGE_MAX_VCPU_ID;
 	vcpu = vcpu_create(vm, id);
 	if (IS_ERR(vcpu))
 		goto out;

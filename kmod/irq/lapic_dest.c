@@ -20,9 +20,11 @@ static struct lodge_vcpu *vcpu_by_id(struct lodge_vm *vm, u32 id)
 	return id < LODGE_MAX_VCPU_ID ? xa_load(&vm->vcpu_ids, id) : NULL;
 }
 
-static u32 own_id(const struct lodge_vcpu *vcpu)
+/* One that has not been told of x2APIC yet hears its long name, or nobody starts it. */
+static bool physical_match(const struct lodge_vcpu *vcpu, u32 dest)
 {
-	return lapic_is_x2(vcpu) ? vcpu->id : vcpu->id & 0xff;
+	return dest == (u32)vcpu->id ||
+	       (!lapic_is_x2(vcpu) && dest == (vcpu->id & 0xff));
 }
 
 /* A chip or an MSI with eight bits can mean everybody only by ffh. */
@@ -58,7 +60,7 @@ bool lapic_is_addressed(struct lodge_vcpu *vcpu, const struct irq_msg *msg)
 		return false;
 	if (dest == (lapic_is_x2(vcpu) ? X2APIC_EVERYBODY : XAPIC_EVERYBODY))
 		return true;
-	return msg->logical ? logical_match(vcpu, dest) : dest == own_id(vcpu);
+	return msg->logical ? logical_match(vcpu, dest) : physical_match(vcpu, dest);
 }
 
 struct delivery {

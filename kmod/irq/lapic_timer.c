@@ -171,7 +171,6 @@ void timer_restore(struct lodge_lapic *apic, u32 count)
 
 	timer_stop(apic);
 	t->mode = lapic_get(apic, APIC_LVTT) & (3 << 17);
-	t->shift = 0xff;
 	t->period = 0;
 	timer_set_divider(apic, lapic_get(apic, APIC_TDCR));
 	if (is_deadline(apic)) {

@@ -90,9 +90,6 @@ static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 	u64 period = pit->period, ticks = 1;
 	unsigned long flags;
 
-	/* more than one if the host was late */
-	if (period)
-		ticks = max_t(u64, hrtimer_forward_now(timer, ns_to_ktime(period)), 1);
 	spin_lock_irqsave(&pit->tick_lock, flags);
 	if (READ_ONCE(pit->unmasked))
 		forget(pit);
@@ -100,6 +97,12 @@ static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 		pulse(pit);
 		ticks--;
 	}
+	/*
+	 * More than one if the host was late; and looked at last, so that the next one is
+	 * still to come however long this one took.
+	 */
+	if (period)
+		ticks += max_t(u64, hrtimer_forward_now(timer, ns_to_ktime(period)), 1) - 1;
 	if (pit->waiting && pit->reinject)
 		pit->owed += ticks;
 	spin_unlock_irqrestore(&pit->tick_lock, flags);

@@ -8,7 +8,7 @@
 #include "clock.h"
 
 enum {					/* bits of CPUID leaf 0x40000001 */
-	CLOCKSOURCE = 0, CLOCKSOURCE2 = 3, STEAL_TIME = 5, PV_EOI = 6, PV_UNHALT = 7, 
+	CLOCKSOURCE = 0, CLOCKSOURCE2 = 3, STEAL_TIME = 5, PV_EOI = 6, PV_UNHALT = 7,
 	PV_SEND_IPI = 11, POLL_CONTROL = 12, PV_SCHED_YIELD = 13
 };
 
