@@ -420,7 +420,8 @@ static struct kvm_cpuid_entry2 *find_pv(struct lodge_vcpu *vcpu)
 	for (i = 0; i < vcpu->cpuid_count; i++) {
 		struct kvm_cpuid_entry2 *e = &vcpu->cpuid[i];
 
-		if ((e->function & 0xffff00ff) == 0x40000000 && !memcmp(&e->ebx, signature, sizeof(signature)))
+		if ((e->function & 0xffff00ff) == 0x40000000 &&
+		    !memcmp(&e->ebx, signature, sizeof(signature)))
 			return find(vcpu, e->function | KVM_CPUID_FEATURES, 0);
 	}
 	return NULL;

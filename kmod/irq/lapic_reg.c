@@ -122,39 +122,36 @@ static void write_tdcr(struct lodge_lapic *apic, u32 reg, u32 value)
 #define SVR_VALID	(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED | \
 			 APIC_SPIV_FOCUS_DISABLED | APIC_SPIV_DIRECTED_EOI)
 
-#define REG(offset) [(offset) >> 4]
-#define SET_OF_8(first) [(first) >> 4 ... ((first) >> 4) + 7]
-
 /* By number: bits 11:4 of the address, bits 7:0 of the MSR. */
 static const struct apic_reg regs[0x40] = {
 	/* the id is the vCPU's and does not change: 10.4.6 */
-	REG(APIC_ID)		= { R | W | RO2, 0, write_id },
-	REG(APIC_LVR)		= { R },
-	REG(APIC_TASKPRI)	= { R | W, 0xff, write_tpr },
-	REG(APIC_ARBPRI)	= { R | NO2 },
-	REG(APIC_PROCPRI)	= { R, .read = lapic_update_ppr },
-	REG(APIC_EOI)		= { W | ZERO2, ~0u, write_eoi },
-	REG(APIC_RRR)		= { R | NO2 },
-	REG(APIC_LDR)		= { R | W | RO2, APIC_LDR_MASK, write_ldr },
-	REG(APIC_DFR)		= { R | W | NO2, ~0u, write_dfr },
-	REG(APIC_SPIV)		= { R | W, SVR_VALID, write_svr },
-	SET_OF_8(APIC_ISR)	= { R },
-	SET_OF_8(APIC_TMR)	= { R },
-	SET_OF_8(APIC_IRR)	= { R },
-	REG(APIC_ESR)		= { R | W | ZERO2, ~0u, write_esr },
-	REG(APIC_LVTCMCI)	= { R | W, LVT_MODE, write_lvt },
-	REG(APIC_ICR)		= { R | W, ICR_VALID, write_icr },
-	REG(APIC_ICR2)		= { R | W | NO2, 0xff000000, write_plain },
-	REG(APIC_LVTT)		= { R | W, LVT_PLAIN | 3 << 17, write_lvtt },
-	REG(APIC_LVTTHMR)	= { R | W, LVT_MODE, write_lvt },
-	REG(APIC_LVTPC)		= { R | W, LVT_MODE, write_lvt },
-	REG(APIC_LVT0)		= { R | W, LVT_PIN, write_lvt },
-	REG(APIC_LVT1)		= { R | W, LVT_PIN, write_lvt },
-	REG(APIC_LVTERR)	= { R | W, LVT_PLAIN, write_lvt },
-	REG(APIC_TMICT)		= { R | W, ~0u, write_tmict },
-	REG(APIC_TMCCT)		= { R, .read = timer_count },
-	REG(APIC_TDCR)		= { R | W, 0xb, write_tdcr },
-	REG(APIC_SELF_IPI)	= { W | NOX, APIC_VECTOR_MASK, write_self_ipi },
+	[APIC_ID >> 4]		= { R | W | RO2, 0, write_id },
+	[APIC_LVR >> 4]		= { R },
+	[APIC_TASKPRI >> 4]	= { R | W, 0xff, write_tpr },
+	[APIC_ARBPRI >> 4]	= { R | NO2 },
+	[APIC_PROCPRI >> 4]	= { R, .read = lapic_update_ppr },
+	[APIC_EOI >> 4]		= { W | ZERO2, ~0u, write_eoi },
+	[APIC_RRR >> 4]		= { R | NO2 },
+	[APIC_LDR >> 4]		= { R | W | RO2, APIC_LDR_MASK, write_ldr },
+	[APIC_DFR >> 4]		= { R | W | NO2, ~0u, write_dfr },
+	[APIC_SPIV >> 4]	= { R | W, SVR_VALID, write_svr },
+	[APIC_ISR >> 4 ... (APIC_ISR >> 4) + 7] = { R },
+	[APIC_TMR >> 4 ... (APIC_TMR >> 4) + 7] = { R },
+	[APIC_IRR >> 4 ... (APIC_IRR >> 4) + 7] = { R },
+	[APIC_ESR >> 4]		= { R | W | ZERO2, ~0u, write_esr },
+	[APIC_LVTCMCI >> 4]	= { R | W, LVT_MODE, write_lvt },
+	[APIC_ICR >> 4]		= { R | W, ICR_VALID, write_icr },
+	[APIC_ICR2 >> 4]	= { R | W | NO2, 0xff000000, write_plain },
+	[APIC_LVTT >> 4]	= { R | W, LVT_PLAIN | 3 << 17, write_lvtt },
+	[APIC_LVTTHMR >> 4]	= { R | W, LVT_MODE, write_lvt },
+	[APIC_LVTPC >> 4]	= { R | W, LVT_MODE, write_lvt },
+	[APIC_LVT0 >> 4]	= { R | W, LVT_PIN, write_lvt },
+	[APIC_LVT1 >> 4]	= { R | W, LVT_PIN, write_lvt },
+	[APIC_LVTERR >> 4]	= { R | W, LVT_PLAIN, write_lvt },
+	[APIC_TMICT >> 4]	= { R | W, ~0u, write_tmict },
+	[APIC_TMCCT >> 4]	= { R, .read = timer_count },
+	[APIC_TDCR >> 4]	= { R | W, 0xb, write_tdcr },
+	[APIC_SELF_IPI >> 4]	= { W | NOX, APIC_VECTOR_MASK, write_self_ipi },
 };
 
 /* The row, or NULL if there is no such register in this mode. */

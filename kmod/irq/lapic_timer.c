@@ -148,11 +148,11 @@ void timer_set_mode(struct lodge_lapic *apic)
 {
 	struct lapic_timer *t = &apic->timer;
 	u32 mode = lapic_get(apic, APIC_LVTT) & (3 << 17);
-	bool was_deadline = is_deadline(apic);
+	bool to_deadline = mode == APIC_LVT_TIMER_TSCDEADLINE;
 
 	if (mode == t->mode)
 		return;
-	if (was_deadline == (mode == (u32)APIC_LVT_TIMER_TSCDEADLINE)) {
+	if (to_deadline == is_deadline(apic)) {
 		WRITE_ONCE(t->mode, mode);
 		set_period(apic);
 		return;

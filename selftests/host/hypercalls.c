@@ -477,7 +477,8 @@ SUBTEST(send_ipi)
 	for (int i = 0; i < 3; i++) {
 		vcpu_expect_sync(others[i], 1);
 		test_doing("vCPU %d", others[i]->id);
-		CHECK_EQ(taken(others[i], VECTOR), others[i]->id == 66 ? taken(others[1], VECTOR) : 1);
+		CHECK_EQ(taken(others[i], VECTOR),
+			 others[i]->id == 66 ? taken(others[1], VECTOR) : 1);
 		CHECK_EQ(taken(others[i], VECTOR + 1), i ? taken(others[i], VECTOR) : 0);
 	}
 }

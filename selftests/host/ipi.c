@@ -428,9 +428,12 @@ static void play_both(u64 players, u64 rounds, bool spin, int how)
 {
 	if (kernel_is_debugging())
 		rounds = rounds / 10 + 1;
-	for (int x2apic = 0; x2apic < 2; x2apic++)
-		play(&(struct game){ .players = players, .rounds = rounds, .spin = spin,
-				     .how = how, .x2apic = x2apic });
+	struct game g = { .players = players, .rounds = rounds, .spin = spin, .how = how };
+
+	for (int x2apic = 0; x2apic < 2; x2apic++) {
+		g.x2apic = x2apic;
+		play(&g);
+	}
 }
 
 /* With one CPU a spinning vCPU may last until the clock's tick. */
@@ -479,6 +482,9 @@ SUBTEST(million_rounds)
 {
 	const char *rounds = getenv("ROUNDS");
 
-	play(&(struct game){ .players = 2, .x2apic = true,
-			     .rounds = rounds ? strtoull(rounds, NULL, 0) : 1000000 });
+	struct game g = { .players = 2, .x2apic = true, .rounds = 1000000 };
+
+	if (rounds)
+		g.rounds = strtoull(rounds, NULL, 0);
+	play(&g);
 }
