@@ -21,18 +21,17 @@
 
 #include "lodge.h"
 #include "attr.h"
-#include "cpu/clock.h"
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/mce.h"
 #include "cpu/msr.h"
 #include "cpu/msr_filter.h"
-#include "cpu/pvclock.h"
 #include "extension.h"
 #include "io/coalesced.h"
 #include "io/ioeventfd.h"
 #include "ioctl.h"
 #include "ioctl_irq.h"
+#include "ioctl_time.h"
 #include "irq/irqfd.h"
 #include "mem/dirty.h"
 #include "mem/slots.h"
@@ -170,16 +169,6 @@ static long vcpu_ioctl_setup_mce(void *object, unsigned long arg)
 	return mce_configure(object, cap);
 }
 
-static long vcpu_ioctl_set_tsc_khz(void *object, unsigned long arg)
-{
-	return clock_set_khz(object, arg);
-}
-
-static long vcpu_ioctl_get_tsc_khz(void *object, unsigned long unused)
-{
-	return ((struct lodge_vcpu *)object)->tsc_khz;
-}
-
 static long vcpu_ioctl_enable_cap(void *object, unsigned long arg)
 {
 	struct kvm_enable_cap cap;
@@ -187,11 +176,6 @@ static long vcpu_ioctl_enable_cap(void *object, unsigned long arg)
 	if (copy_from_user(&cap, (void __user *)arg, sizeof(cap)))
 		return -EFAULT;
 	return extension_enable_vcpu(object, &cap);
-}
-
-static long vcpu_ioctl_kvmclock_ctrl(void *object, unsigned long unused)
-{
-	return pvclock_guest_stopped(object);
 }
 
 #define MAX_MSRS	256	/* in one call, as KVM */
@@ -491,16 +475,6 @@ static long vm_ioctl_enable_cap(void *object, unsigned long arg)
 	return extension_enable(object, &cap);
 }
 
-static long vm_ioctl_set_tsc_khz(void *object, unsigned long arg)
-{
-	return vm_set_tsc_khz(object, arg);
-}
-
-static long vm_ioctl_get_tsc_khz(void *object, unsigned long unused)
-{
-	return vm_tsc_khz(object);
-}
-
 static long vm_ioctl_get_dirty_log(void *object, unsigned long arg)
 {
 	struct kvm_dirty_log log;
@@ -538,15 +512,6 @@ static long vm_ioctl_##name(void *object, unsigned long arg)		\
 VM_SET(ioeventfd_set, kvm_ioeventfd)
 VM_SET(coalesced_register, kvm_coalesced_mmio_zone)
 VM_SET(coalesced_unregister, kvm_coalesced_mmio_zone)
-VM_SET(pvclock_set, kvm_clock_data)
-
-static long vm_ioctl_get_clock(void *object, unsigned long arg)
-{
-	struct kvm_clock_data data;
-
-	pvclock_get(object, &data);
-	return copy_to_user((void __user *)arg, &data, sizeof(data)) ? -EFAULT : 0;
-}
 
 /* One range of a filter; its bitmap lies elsewhere in user memory. */
 static int copy_msr_range(struct lodge_msr_filter *f, const struct kvm_msr_filter_range *r)
@@ -605,7 +570,7 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_TSC_KHZ, vm_ioctl_set_tsc_khz },
 	{ KVM_GET_TSC_KHZ, vm_ioctl_get_tsc_khz },
 	{ KVM_GET_CLOCK, vm_ioctl_get_clock },
-	{ KVM_SET_CLOCK, vm_ioctl_pvclock_set },
+	{ KVM_SET_CLOCK, vm_ioctl_set_clock },
 	{ KVM_X86_SET_MSR_FILTER, vm_ioctl_set_msr_filter },
 	{ KVM_CREATE_IRQCHIP, vm_ioctl_create_irqchip },
 	{ KVM_GET_IRQCHIP, vm_ioctl_get_irqchip },

@@ -26,7 +26,7 @@ FLOORS = (
     (4, "CPU model", ("cpu/*.[ch]",)),
     (5, "rooms", ("exit.[ch]", "halt.[ch]", "irqchip.[ch]", "vcpu.[ch]", "state.[ch]",
                     "vm.[ch]", "extension.[ch]")),
-    (6, "door", ("ioctl.[ch]", "ioctl_irq.[ch]", "attr.[ch]", "main.c")),
+    (6, "door", ("ioctl.[ch]", "ioctl_irq.[ch]", "ioctl_time.[ch]", "attr.[ch]", "main.c")),
 )
 
 # Headers from outside kmod/ that a file may include in quotes, and why.
