@@ -8,6 +8,7 @@
 #include <linux/string.h>
 
 #include "lodge.h"
+#include "cpu/cpuid.h"
 #include "cpu/cr.h"
 #include "cpu/fpu.h"
 #include "cpu/mce.h"
@@ -594,7 +595,7 @@ void state_reset(struct lodge_vcpu *vcpu, bool init)
 	int seg;
 
 	memset(vcpu->regs, 0, sizeof(vcpu->regs));
-	vcpu->regs[GPR_RDX] = 0x600;	/* family 6, as the SDM's example */
+	vcpu->regs[GPR_RDX] = cpuid_signature(vcpu);
 	regs_set_rsp(vcpu, 0);
 	regs_set_rip(vcpu, 0xfff0);
 	regs_set_rflags(vcpu, X86_EFLAGS_FIXED);

@@ -304,6 +304,15 @@ static void serve_idle(struct lodge_vcpu *vcpu)
 		halt_wait(vcpu);
 }
 
+/* What the guest reads in its memory; that may fault, so it is not done at the entry. */
+static void tell_time(struct lodge_vcpu *vcpu)
+{
+	if (unlikely(pvclock_due(vcpu)))
+		pvclock_update(vcpu);
+	if (unlikely(vcpu_take_request(vcpu, REQ_STEAL)))
+		steal_update(vcpu);
+}
+
 static int run_loop(struct lodge_vcpu *vcpu)
 {
 	int ret;
@@ -317,10 +326,7 @@ static int run_loop(struct lodge_vcpu *vcpu)
 		ret = settle(vcpu);
 		if (ret != EXIT_RESUME)
 			return ret;
-		if (unlikely(pvclock_due(vcpu)))
-			pvclock_update(vcpu);
-		if (unlikely(vcpu_take_request(vcpu, REQ_STEAL)))
-			steal_update(vcpu);
+		tell_time(vcpu);
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE) && !halt_is_over(vcpu)) {
 			serve_idle(vcpu);
 			continue;
@@ -418,6 +424,7 @@ static int run_uninitialized(struct lodge_vcpu *vcpu)
 			if (vcpu->mp_state != KVM_MP_STATE_UNINITIALIZED)
 				return -EAGAIN;
 		}
+		tell_time(vcpu);
 		serve_idle(vcpu);
 	}
 }

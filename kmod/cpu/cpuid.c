@@ -551,6 +551,14 @@ int cpuid_set(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *table, int count
 	return 0;
 }
 
+u32 cpuid_signature(struct lodge_vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = find(vcpu, 0x1, 0);
+
+	/* family 6, as the SDM's example, until something is said */
+	return e ? e->eax : 0x600;
+}
+
 int cpuid_get(struct lodge_vcpu *vcpu, struct kvm_cpuid_entry2 *out, u32 room, u32 *count)
 {
 	int i;

@@ -31,4 +31,7 @@ bool cpuid_pv_allows(struct lodge_vcpu *vcpu, unsigned int feature);
 /* From now on only what its CPUID names. */
 void cpuid_pv_enforce(struct lodge_vcpu *vcpu, bool on);
 
+/* Family, model and stepping, which a processor shows after its reset. */
+u32 cpuid_signature(struct lodge_vcpu *vcpu);
+
 #endif

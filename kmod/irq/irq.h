@@ -49,6 +49,7 @@ struct irq_msg {
 	bool logical;		/* how dest is meant */
 	bool level;		/* level-triggered: its EOI is wanted */
 	bool ipi;		/* from an ICR: no chip's eight bits, but an APIC's own width */
+	bool x2apic;		/* which is 32 bits */
 };
 
 #define IOAPIC_PINS	24

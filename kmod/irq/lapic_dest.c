@@ -58,7 +58,7 @@ bool lapic_is_addressed(struct lodge_vcpu *vcpu, const struct irq_msg *msg)
 
 	if (!lapic_is_on(vcpu))
 		return false;
-	if (dest == (lapic_is_x2(vcpu) ? X2APIC_EVERYBODY : XAPIC_EVERYBODY))
+	if (dest == (lapic_is_x2(vcpu) || msg->x2apic ? X2APIC_EVERYBODY : XAPIC_EVERYBODY))
 		return true;
 	return msg->logical ? logical_match(vcpu, dest) : physical_match(vcpu, dest);
 }
@@ -186,7 +186,7 @@ void lapic_send(struct lodge_lapic *apic, u32 low, u32 dest)
 		.dest = dest, .vector = low & APIC_VECTOR_MASK,
 		.mode = GET_APIC_DELIVERY_MODE(low),
 		.logical = low & APIC_DEST_LOGICAL, .ipi = true,
-		.level = low & APIC_INT_LEVELTRIG,
+		.x2apic = lapic_is_x2(apic->vcpu), .level = low & APIC_INT_LEVELTRIG,
 	};
 
 	/* nothing is asserted; with INIT it once reset arbitration ids */
