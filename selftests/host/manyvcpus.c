@@ -220,7 +220,7 @@ SUBTEST(all_of_288_are_started)
 	CHECK_EQ(*started(vm), 2 * (MANY - 1));
 }
 
-/* With the quirk, 255 is everybody for a message, and nobody but 255 for an IPI. */
+/* Without the quirk 255 is an id like any other to who sends in x2APIC mode. */
 SUBTEST(id_255)
 {
 	struct vm *vm = sender_machine(IDS_32BIT | NO_QUIRK);
