@@ -81,14 +81,11 @@ SUBTEST(class3_not_for_user_mode)
 }
 
 /* 32-bit code has 32-bit registers: the answer is cut, too. */
-GUEST_ASM(code32,
-	".code32\n"
-	"mov $99, %eax\n vmcall\n"
-	"cmp $-1000, %eax\n jne 1f\n"
-	"mov $1, %eax\n vmcall\n"
-	"test %eax, %eax\n jne 1f\n"
-	SYNC_ASM(1)
-	"1:\n" SYNC_ASM(2));
+GUEST_ASM(code32, ".code32\n	mov $99, %eax\n vmcall\n"
+	  "cmp $-1000, %eax\n jne 1f\n"
+	  "mov $1, %eax\n vmcall\n"
+	  "test %eax, %eax\n jne 1f\n" SYNC_ASM(1)
+	  "1:\n" SYNC_ASM(2));
 
 SUBTEST(protected_mode)
 {
