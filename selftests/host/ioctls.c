@@ -181,9 +181,16 @@ struct fds {
 	bool lodge;
 };
 
-static void fds_open(struct fds *f)
+/* A machine with all that calls can be about, or without interrupt controllers. */
+static void fds_open_with(struct fds *f, bool chips)
 {
+	struct kvm_pit_config pit = { 0 };
+
 	f->vm = vm_create();
+	if (chips) {
+		CHECK_EQ(xioctl(f->vm->fd, KVM_CREATE_IRQCHIP, 0), 0);
+		CHECK_EQ(xioctl(f->vm->fd, KVM_CREATE_PIT2, (uintptr_t)&pit), 0);
+	}
 	f->vcpu = vcpu_create(f->vm, 0);
 	f->fd[0].name = "system";
 	f->fd[0].fd = f->vm->dev_fd;
@@ -195,6 +202,11 @@ static void fds_open(struct fds *f)
 	f->fd[2].fd = f->vcpu->fd;
 	f->fd[2].kind = VCPU;
 	f->lodge = xioctl(f->vm->dev_fd, LODGE_GET_VERSION, 0) > 0;
+}
+
+static void fds_open(struct fds *f)
+{
+	fds_open_with(f, false);
 }
 
 static bool takes_pointer(const struct ioc *c)
@@ -391,7 +403,7 @@ SUBTEST(class34_bad_pointers)
 	struct kvm_regs r0, r1;
 	struct fds f;
 
-	fds_open(&f);
+	fds_open_with(&f, true);
 	vcpu_long_mode(f.vcpu, guest_three_syncs, 5);
 	get_regs(f.vcpu, &r0);
 	get_sregs(f.vcpu, &s0);
