@@ -214,7 +214,7 @@ SUBTEST(the_deadline_in_msrs)
 		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, 1);
 		take_irqs(vcpu);
 		CHECK_EQ(irqs(vcpu, TIMER), 2);
-		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, get_msr(vcpu, MSR_TSC) + 40000);
+		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, get_msr(vcpu, MSR_TSC) + patience(40000));
 		set_msr(vcpu, MSR_IA32_TSC_DEADLINE, 0);
 		call(vcpu, guest_quiet, 500);
 		vm_free(vcpu->vm);

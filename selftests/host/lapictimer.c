@@ -415,33 +415,33 @@ SUBTEST(another_mode_stops_the_timer)
 
 /* ---- masked, disabled -------------------------------------------------- */
 
-static void guest_masked(u64 arg)
+static void guest_masked(u64 ns)
 {
 	guest_apic_write(APIC_LVTT, MASKED | TIMER);
-	guest_apic_write(APIC_TMICT, 300000);
-	guest_quiet(600);
+	guest_apic_write(APIC_TMICT, ns);
+	guest_quiet(ns / 500);
 	GUEST_ASSERT_EQ(guest_apic_read(APIC_TMCCT), 0);
 	guest_apic_write(APIC_LVTT, MASKED | PERIODIC | TIMER);
-	guest_apic_write(APIC_TMICT, 300000);
-	guest_quiet(1000);
-	GUEST_ASSERT(guest_apic_read(APIC_TMCCT) <= 300000);
+	guest_apic_write(APIC_TMICT, ns);
+	guest_quiet(ns / 300);
+	GUEST_ASSERT(guest_apic_read(APIC_TMCCT) <= ns);
 	guest_apic_write(APIC_TMICT, 0);
 	guest_apic_write(APIC_LVTT, MASKED | DEADLINE | TIMER);
-	set_deadline(rdtsc() + to_ticks(300000));
-	guest_quiet(600);
+	set_deadline(rdtsc() + to_ticks(ns));
+	guest_quiet(ns / 500);
 	/* Masked while it runs; and by the software disable of the whole APIC. */
 	guest_apic_write(APIC_LVTT, TIMER);
-	guest_apic_write(APIC_TMICT, 300000);
+	guest_apic_write(APIC_TMICT, ns);
 	guest_apic_write(APIC_LVTT, MASKED | TIMER);
-	guest_quiet(600);
+	guest_quiet(ns / 500);
 	guest_apic_write(APIC_TMICT, 0);
 	guest_apic_write(APIC_LVTT, TIMER);
-	guest_apic_write(APIC_TMICT, 300000);
+	guest_apic_write(APIC_TMICT, ns);
 	guest_apic_write(APIC_SPIV, 0xff);
-	guest_quiet(600);
+	guest_quiet(ns / 500);
 	guest_apic_write(APIC_SPIV, 0x1ff);
 	GUEST_ASSERT_EQ(guest_apic_read(APIC_LVTT), MASKED | TIMER);
-	guest_quiet(300);
+	guest_quiet(ns / 1000);
 	GUEST_ASSERT_EQ(fired(), 0);
 }
 
@@ -450,7 +450,7 @@ SUBTEST(a_masked_timer_is_silent)
 	FOR_BOTH_MODES(x2apic) {
 		struct vcpu *vcpu = timer_new(x2apic);
 
-		call(vcpu, guest_masked, 0);
+		call(vcpu, guest_masked, patience(300000));
 		vm_free(vcpu->vm);
 	}
 }
