@@ -84,6 +84,17 @@ static void forget(struct lodge_pit *pit)
 	pit->owed = 0;
 }
 
+/*
+ * How many periods are over.  A host that is late gets as much time again before the next
+ * tick, which then stands for several: at most half of a CPU goes into a guest's ticks.
+ */
+static u64 forward(struct hrtimer *timer, u64 period)
+{
+	ktime_t now = ktime_get(), late = ktime_sub(now, hrtimer_get_expires(timer));
+
+	return max_t(u64, hrtimer_forward(timer, ktime_add(now, late), ns_to_ktime(period)), 1);
+}
+
 static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 {
 	struct lodge_pit *pit = container_of(timer, struct lodge_pit, timer);
@@ -97,12 +108,9 @@ static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 		pulse(pit);
 		ticks--;
 	}
-	/*
-	 * More than one if the host was late; and looked at last, so that the next one is
-	 * still to come however long this one took.
-	 */
+	/* last, so that the time which this one took counts as late */
 	if (period)
-		ticks += max_t(u64, hrtimer_forward_now(timer, ns_to_ktime(period)), 1) - 1;
+		ticks += forward(timer, period) - 1;
 	if (pit->waiting && pit->reinject)
 		pit->owed += ticks;
 	spin_unlock_irqrestore(&pit->tick_lock, flags);
