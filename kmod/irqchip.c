@@ -82,11 +82,10 @@ int irqchip_create_split(struct lodge_vm *vm, u64 pins)
 
 int irqchip_create_pit(struct lodge_vm *vm, const struct kvm_pit_config *config)
 {
-	int err = -EEXIST;
+	int err;
 
 	mutex_lock(&vm->lock);
-	if (!vm->pit)
-		err = pit_create(vm, config);
+	err = pit_create(vm, config);
 	mutex_unlock(&vm->lock);
 	return err;
 }

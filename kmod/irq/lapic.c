@@ -133,7 +133,7 @@ void lapic_rescan(struct lodge_vm *vm)
 }
 
 /* Virtual wire: the PIC's output goes to LINT0, or to the CPU if there is no APIC. */
-static bool listens_to_pic(const struct lodge_vcpu *vcpu)
+bool lapic_takes_extint(const struct lodge_vcpu *vcpu)
 {
 	u32 lint0 = lapic_get(vcpu->apic, APIC_LVT0);
 
@@ -146,7 +146,7 @@ void lapic_pic_raised(struct lodge_vm *vm)
 	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* as above */
 
 	for (i = 0; i < n; i++)
-		if (listens_to_pic(vm->vcpus[i]))
+		if (lapic_takes_extint(vm->vcpus[i]))
 			vcpu_kick(vm->vcpus[i]);
 }
 
@@ -248,17 +248,12 @@ static void take(struct lodge_lapic *apic, u8 vector)
 	vcpu->irq = vector;
 }
 
-bool lapic_takes_extint(struct lodge_vcpu *vcpu)
-{
-	return listens_to_pic(vcpu);
-}
-
 /* The PIC is here, or the client's, which has acknowledged it and told the vector. */
 static bool pic_asks(struct lodge_vcpu *vcpu)
 {
 	if (!vcpu->vm->pic)
-		return vcpu->user_extint >= 0 && listens_to_pic(vcpu);
-	return pic_pending(vcpu->vm) && listens_to_pic(vcpu);
+		return vcpu->user_extint >= 0 && lapic_takes_extint(vcpu);
+	return pic_pending(vcpu->vm) && lapic_takes_extint(vcpu);
 }
 
 static void take_from_pic(struct lodge_vcpu *vcpu)
@@ -337,23 +332,19 @@ void lapic_eoi_done(struct lodge_vcpu *vcpu, u8 vector)
 		ioapic_eoi(vcpu, vector);
 }
 
-void lapic_do_eoi(struct lodge_lapic *apic)
+void lapic_eoi(struct lodge_vcpu *vcpu)
 {
+	struct lodge_lapic *apic = vcpu->apic;
 	int vector = vector_highest(apic, APIC_ISR);
 
 	/* guests end interrupts that they never had, when they set an IOAPIC up */
 	if (vector < 0)
 		return;
 	__clear_bit(vector & 31, vector_word(apic, APIC_ISR, vector));
-	if (apicv_delivers(apic->vcpu))
-		apicv_set_svi(apic->vcpu, vector_highest(apic, APIC_ISR));
+	if (apicv_delivers(vcpu))
+		apicv_set_svi(vcpu, vector_highest(apic, APIC_ISR));
 	lapic_update_ppr(apic);
-	lapic_eoi_done(apic->vcpu, vector);
-}
-
-void lapic_eoi(struct lodge_vcpu *vcpu)
-{
-	lapic_do_eoi(vcpu->apic);
+	lapic_eoi_done(vcpu, vector);
 }
 
 void lapic_update_eoi_vectors(struct lodge_vcpu *vcpu)
@@ -522,17 +513,24 @@ void lapic_set_svr(struct lodge_lapic *apic, u32 value)
 	}
 }
 
+/* It tells which LVT entries there are, and whether a guest may end without broadcast. */
+static void set_version(struct lodge_lapic *apic)
+{
+	u32 version = 0x14 | apic->max_lvt << 16;
+
+	/* an IOAPIC of the client's may take EOIs by itself; ours needs the broadcast */
+	if (apic->has_x2apic && !apic->vcpu->vm->ioapic)
+		version |= APIC_LVR_DIRECTED_EOI;
+	lapic_put(apic, APIC_LVR, version);
+}
+
 static void reset_registers(struct lodge_lapic *apic)
 {
 	struct lodge_vcpu *vcpu = apic->vcpu;
 	u32 ldr = lapic_get(apic, APIC_LDR);
-	u32 version = 0x14 | apic->max_lvt << 16;
 
 	memset(apic->regs, 0, PAGE_SIZE);
-	/* an IOAPIC of the client's may take EOIs by itself; ours needs the broadcast */
-	if (apic->has_x2apic && !vcpu->vm->ioapic)
-		version |= APIC_LVR_DIRECTED_EOI;
-	lapic_put(apic, APIC_LVR, version);
+	set_version(apic);
 	lapic_put(apic, APIC_DFR, APIC_DFR_FLAT);
 	if (lapic_is_x2(vcpu))
 		lapic_put(apic, APIC_LDR, ldr);
@@ -567,13 +565,10 @@ static u32 last_lvt(const struct lodge_vcpu *vcpu)
 void lapic_cpuid_changed(struct lodge_vcpu *vcpu, bool has_deadline, bool has_x2apic)
 {
 	struct lodge_lapic *apic = vcpu->apic;
-	u32 version = lapic_get(apic, APIC_LVR) & ~APIC_LVR_DIRECTED_EOI;
 
 	apic->has_deadline = has_deadline;
 	apic->has_x2apic = has_x2apic;
-	if (has_x2apic && !vcpu->vm->ioapic)
-		version |= APIC_LVR_DIRECTED_EOI;
-	lapic_put(apic, APIC_LVR, version);
+	set_version(apic);
 }
 
 void lapic_mce_changed(struct lodge_vcpu *vcpu)
@@ -581,8 +576,7 @@ void lapic_mce_changed(struct lodge_vcpu *vcpu)
 	struct lodge_lapic *apic = vcpu->apic;
 
 	apic->max_lvt = last_lvt(vcpu);
-	lapic_put(apic, APIC_LVR, (lapic_get(apic, APIC_LVR) & ~0xff0000u) |
-				  apic->max_lvt << 16);
+	set_version(apic);
 	lapic_put(apic, APIC_LVTCMCI, APIC_LVT_MASKED);
 }
 

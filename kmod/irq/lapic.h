@@ -56,7 +56,7 @@ void lapic_entry(struct lodge_vcpu *vcpu);
 bool lapic_has_interrupt(struct lodge_vcpu *vcpu);
 
 /* Does the PIC's output reach the CPU? */
-bool lapic_takes_extint(struct lodge_vcpu *vcpu);
+bool lapic_takes_extint(const struct lodge_vcpu *vcpu);
 
 /* What arrived since the last call; each is told once. */
 bool lapic_take_init(struct lodge_vcpu *vcpu);

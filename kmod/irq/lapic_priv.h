@@ -90,7 +90,6 @@ int lapic_local(struct lodge_lapic *apic, u32 lvt);
 void lapic_error(struct lodge_lapic *apic, u32 bit);
 
 /* lapic.c: by the vCPU's task. */
-void lapic_do_eoi(struct lodge_lapic *apic);
 u32 lapic_update_ppr(struct lodge_lapic *apic);
 void lapic_set_svr(struct lodge_lapic *apic, u32 value);
 

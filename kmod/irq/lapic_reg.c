@@ -47,7 +47,7 @@ static void write_tpr(struct lodge_lapic *apic, u32 reg, u32 value)
 
 static void write_eoi(struct lodge_lapic *apic, u32 reg, u32 value)
 {
-	lapic_do_eoi(apic);
+	lapic_eoi(apic->vcpu);
 }
 
 static void write_dfr(struct lodge_lapic *apic, u32 reg, u32 value)
