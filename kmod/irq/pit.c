@@ -349,6 +349,9 @@ int pit_create(struct lodge_vm *vm, const struct kvm_pit_config *config)
 	struct lodge_pit *pit;
 	int err;
 
+	lockdep_assert_held(&vm->lock);
+	if (vm->pit)
+		return -EEXIST;
 	if (vm->irqchip != IRQCHIP_KERNEL)
 		return -ENOENT;
 	pit = kzalloc(sizeof(*pit), GFP_KERNEL_ACCOUNT);
