@@ -21,6 +21,16 @@ table()
 	build	libc6-dev	static programs, and <linux/kvm.h>
 	build	libelf1		objtool, which the kernel's build runs
 	build	libssl3		the kernel's build tools are linked with it
+	build	acpica-tools	iasl compiles the ACPI tables of guests
+	build	libslirp-dev	the CLI: user networking
+	build	liburing-dev	the CLI: requests to disks
+	build	libseccomp-dev	the CLI: the sandbox
+	build	zlib1g-dev	the CLI: kernels packed with gzip,
+	build	liblzma-dev	... xz and lzma,
+	build	libbz2-dev	... bzip2,
+	build	libzstd-dev	... zstd,
+	build	liblz4-dev	... lz4,
+	build	liblzo2-dev	... lzo
 	build	python3		plans the test boots and reads their results
 	host	g++		Bochs is C++
 	host	patch		applies the fixes to Bochs

@@ -66,15 +66,15 @@ static int too_large(const struct machine *m, const char *path)
 {
 	return err(STATUS_IMAGE,
 		   "%s: the image does not fit into memory, %llu KiB from %#llx: give more with --mem (no more than 3G of it hold an image)",
-		   path, (m->ram[0].size - FLAT_BASE) / KIB, FLAT_BASE);
+		   path, (m->memory.ram[0].size - FLAT_BASE) / KIB, FLAT_BASE);
 }
 
 /* Fills memory from FLAT_BASE up to the file's end. */
 static int read_image(struct machine *m, const char *path, int fd,
 		      const struct stat *st)
 {
-	u64 room = m->ram[0].size - FLAT_BASE, done = 0;
-	u8 *to = machine_memory(m, FLAT_BASE, room);
+	u64 room = m->memory.ram[0].size - FLAT_BASE, done = 0;
+	u8 *to = memory_at(&m->memory, FLAT_BASE, room);
 	u8 beyond;
 	ssize_t n;
 
@@ -131,10 +131,10 @@ static int load_image(struct machine *m, const char *path)
 
 static void write_tables(struct machine *m)
 {
-	u64 *gdt = machine_memory(m, GDT_BASE, PAGE_SIZE);
-	u64 *pml4 = machine_memory(m, PML4_BASE, PAGE_SIZE);
-	u64 *pdpt = machine_memory(m, PDPT_BASE, PAGE_SIZE);
-	u64 *pd = machine_memory(m, PD_BASE, 4 * PAGE_SIZE);
+	u64 *gdt = memory_at(&m->memory, GDT_BASE, PAGE_SIZE);
+	u64 *pml4 = memory_at(&m->memory, PML4_BASE, PAGE_SIZE);
+	u64 *pdpt = memory_at(&m->memory, PDPT_BASE, PAGE_SIZE);
+	u64 *pd = memory_at(&m->memory, PD_BASE, 4 * PAGE_SIZE);
 	unsigned int i;
 
 	gdt[SEL_CODE32 / 8] = GDT_CODE32;
@@ -212,7 +212,7 @@ static int start_cpu(struct machine *m, unsigned int index, enum flat_mode mode)
 		.rsp = FLAT_BASE - index * stack,
 		.rdi = index,
 		.rsi = m->nr_cpus,
-		.rbx = m->memory / KIB,
+		.rbx = m->memory.size / KIB,
 		.rflags = RFLAGS_ALWAYS,
 	};
 	struct cpu *cpu = &m->cpus[index];

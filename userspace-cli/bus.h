@@ -10,7 +10,7 @@
 
 #include "cli.h"
 
-#define BUS_RANGES	16
+#define BUS_RANGES	32
 #define BUS_NAMED	64
 
 /*

@@ -129,6 +129,8 @@ static const char *end_name(enum end_kind kind)
 	static const char * const names[] = {
 		[END_NONE] = "none",
 		[END_EXIT] = "exit",
+		[END_POWER_OFF] = "power-off",
+		[END_RESET] = "reset",
 		[END_HALT] = "halt",
 		[END_SHUTDOWN] = "shutdown",
 		[END_ENTRY_FAILED] = "entry-failed",
@@ -207,6 +209,13 @@ static void report(const struct machine *m, const struct run_options *o)
 	free(text);
 }
 
+static int boot(struct machine *m, void *arg)
+{
+	const struct run_options *o = arg;
+
+	return flat_boot(m, o->image, o->mode);
+}
+
 static int run_main(int argc, char **argv)
 {
 	struct run_options o = {
@@ -217,7 +226,6 @@ static int run_main(int argc, char **argv)
 		},
 		.mode = FLAT_LONG,
 	};
-	struct serial *serial = NULL;
 	struct machine m;
 	int status;
 
@@ -225,11 +233,13 @@ static int run_main(int argc, char **argv)
 	if (status)
 		return status;
 	status = machine_create(&m, &o.machine);
-	if (!status)
-		status = flat_boot(&m, o.image, o.mode);
 	if (!status) {
-		serial = serial_create(&m, STDIN_FILENO, STDOUT_FILENO);
-		if (!serial || !exit_port_create(&m))
+		m.boot = boot;
+		m.boot_arg = &o;
+		status = machine_boot(&m);
+	}
+	if (!status) {
+		if (!serial_create(&m, STDIN_FILENO, STDOUT_FILENO) || !exit_port_create(&m))
 			status = err(STATUS_HOST, "run: no memory for the devices");
 	}
 	if (!status) {
@@ -237,7 +247,6 @@ static int run_main(int argc, char **argv)
 		report(&m, &o);
 		status = m.end.status;
 	}
-	serial_free(serial);
 	machine_destroy(&m);
 	return status;
 }

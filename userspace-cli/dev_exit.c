@@ -17,7 +17,7 @@ static void exit_write(void *dev, u64 off, const void *data, unsigned int size)
 bool exit_port_create(struct machine *m)
 {
 	return bus_add(&m->ports, &(struct bus_range){
-		.base = EXIT_PORT,
+		.base = PORT_EXIT,
 		.len = 4,
 		.write = exit_write,
 		.dev = m,

@@ -158,7 +158,7 @@ static bool input_wanted(void *arg)
 	return wanted;
 }
 
-static void input_ready(void *arg)
+static void input_ready(void *arg, short revents)
 {
 	struct serial *s = arg;
 	unsigned int i, room;
@@ -166,6 +166,7 @@ static void input_ready(void *arg)
 	int error;
 	ssize_t n;
 
+	(void)revents;
 	pthread_mutex_lock(&s->lock);
 	room = RING - (s->head - s->tail);
 	pthread_mutex_unlock(&s->lock);
@@ -186,7 +187,7 @@ struct serial *serial_create(struct machine *m, int in_fd, int out_fd)
 {
 	struct serial *s = calloc(1, sizeof(*s));
 	struct bus_range ports = {
-		.base = SERIAL_PORT,
+		.base = PORT_SERIAL,
 		.len = NR_REGS,
 		.read = serial_read,
 		.write = serial_write,
@@ -206,13 +207,9 @@ struct serial *serial_create(struct machine *m, int in_fd, int out_fd)
 	s->out_fd = out_fd;
 	pthread_mutex_init(&s->out_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
-	if (bus_add(&m->ports, &ports) && events_add(&m->events, &input))
+	if (bus_add(&m->ports, &ports) && events_add(&m->events, &input) &&
+	    machine_add(m, &(struct machine_part){ .free = free, .arg = s }))
 		return s;
 	free(s);
 	return NULL;
-}
-
-void serial_free(struct serial *s)
-{
-	free(s);
 }

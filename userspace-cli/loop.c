@@ -67,6 +67,17 @@ static bool on_hlt(struct cpu *cpu)
 	return false;
 }
 
+/* A breakpoint or a step of whoever debugs the guest, who lets the CPU go on. */
+static bool on_debug(struct cpu *cpu)
+{
+	struct machine *m = cpu->machine;
+
+	if (!m->debug_exit)
+		return fate_unserved(cpu);
+	m->debug_exit(m->debug_arg, cpu);
+	return true;
+}
+
 /* What serves an exit says whether the CPU is to be entered again. */
 static const struct {
 	const char *name;
@@ -74,6 +85,7 @@ static const struct {
 } exits[MACHINE_EXITS] = {
 	[KVM_EXIT_UNKNOWN] = { "unknown", fate_unknown },
 	[KVM_EXIT_IO] = { "io", on_io },
+	[KVM_EXIT_DEBUG] = { "debug", on_debug },
 	[KVM_EXIT_HLT] = { "hlt", on_hlt },
 	[KVM_EXIT_MMIO] = { "mmio", on_mmio },
 	[KVM_EXIT_SHUTDOWN] = { "shutdown", fate_shutdown },
@@ -86,25 +98,26 @@ const char *loop_exit_name(u32 reason)
 	return reason < MACHINE_EXITS ? exits[reason].name : NULL;
 }
 
+static bool serve(struct cpu *cpu)
+{
+	u32 reason = cpu->run->exit_reason;
+
+	if (reason >= MACHINE_EXITS)
+		reason = MACHINE_EXITS - 1;
+	cpu->exits[reason]++;
+	return exits[reason].serve ? exits[reason].serve(cpu) : fate_unserved(cpu);
+}
+
 void loop_run(struct cpu *cpu)
 {
-	bool (*serve)(struct cpu *cpu) = NULL;
-	u32 reason;
+	bool go_on = true;
 
-	do {
-		/* A signal: the kick of a stop, or none of our business. */
-		while (ioctl(cpu->fd, KVM_RUN, 0) < 0) {
-			if (errno != EINTR) {
-				fate_run_error(cpu, errno);
-				return;
-			}
-			if (machine_ended(cpu->machine))
-				return;
-		}
-		reason = cpu->run->exit_reason;
-		if (reason >= MACHINE_EXITS)
-			reason = MACHINE_EXITS - 1;
-		cpu->exits[reason]++;
-		serve = exits[reason].serve ? exits[reason].serve : fate_unserved;
-	} while (serve(cpu) && !machine_ended(cpu->machine));
+	while (go_on && !machine_ended(cpu->machine)) {
+		if (!ioctl(cpu->fd, KVM_RUN, 0))
+			go_on = serve(cpu);
+		else if (errno == EINTR)	/* somebody wants something, or nobody does */
+			cpu_park(cpu);
+		else if (errno != EAGAIN)	/* that one: the start-up message has come */
+			go_on = fate_run_error(cpu, errno);
+	}
 }

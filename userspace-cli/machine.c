@@ -14,8 +14,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cpu_state.h"
 #include "cpuid.h"
 #include "err.h"
+#include "irqs_kvm.h"
 #include "machine.h"
 
 /* Where kvm_intel may keep pages of its own; lodge has no need of any. */
@@ -71,40 +73,52 @@ static int create_vm(struct machine *m, const char *path)
 	return 0;
 }
 
-static int create_ram(struct machine *m, unsigned int slot, u64 gpa, u64 size)
+static int add_slot(struct machine *m, unsigned int slot)
 {
+	const struct ram *ram = &m->memory.ram[slot];
 	struct kvm_userspace_memory_region region = {
 		.slot = slot,
-		.guest_phys_addr = gpa,
-		.memory_size = size,
+		.guest_phys_addr = ram->gpa,
+		.memory_size = ram->size,
+		.userspace_addr = (uintptr_t)ram->host,
 	};
-	void *host;
 
-	host = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (host == MAP_FAILED)
-		return err(STATUS_HOST,
-			   "memory: %llu KiB cannot be had: %s: give less to --mem",
-			   size / KIB, strerror(errno));
-	m->ram[slot] = (struct ram){ .gpa = gpa, .size = size, .host = host };
-	region.userspace_addr = (uintptr_t)host;
 	if (ioctl(m->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
 		return err(STATUS_HOST,
 			   "memory: the device does not take %llu KiB at %#llx: %s: give less to --mem",
-			   size / KIB, gpa, strerror(errno));
+			   ram->size / KIB, ram->gpa, strerror(errno));
 	return 0;
 }
 
 static int create_memory(struct machine *m, u64 size)
 {
-	u64 low = size < MACHINE_LOW_END ? size : MACHINE_LOW_END;
-	int status;
+	int error = memory_create(&m->memory, size);
+	int status = 0;
+	unsigned int i;
 
-	m->memory = size;
-	status = create_ram(m, 0, 0, low);
-	if (!status && size > low)
-		status = create_ram(m, 1, MACHINE_HIGH_BASE, size - low);
+	if (error)
+		return err(STATUS_HOST,
+			   "memory: %llu KiB cannot be had: %s: give less to --mem",
+			   size / KIB, strerror(-error));
+	for (i = 0; i < ARRAY_SIZE(m->memory.ram) && !status; i++)
+		if (m->memory.ram[i].size)
+			status = add_slot(m, i);
 	return status;
+}
+
+/* Before the vCPUs, as the ABI wants it. */
+static int create_chips(struct machine *m)
+{
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	if (ioctl(m->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return host_error("KVM_CREATE_IRQCHIP");
+	if (ioctl(m->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
+		return host_error("KVM_CREATE_PIT2");
+	m->irqs = irqs_create(m->vm_fd);
+	if (!m->irqs)
+		return host_error("routes of interrupts");
+	return 0;
 }
 
 static unsigned int most_cpus(const struct machine *m)
@@ -161,26 +175,61 @@ static int create_cpus(struct machine *m, unsigned int nr)
 	return status;
 }
 
-int machine_create(struct machine *m, const struct machine_config *config)
+int machine_prepare(struct machine *m, bool verbose)
 {
-	int status;
-
 	memset(m, 0, sizeof(*m));
 	m->device.fd = -1;
 	m->vm_fd = -1;
 	m->end_fd = -1;
 	m->wake_fd = -1;
 	pthread_mutex_init(&m->end_lock, NULL);
-	bus_init(&m->ports, "port", config->verbose);
-	bus_init(&m->addresses, "address", config->verbose);
+	pthread_mutex_init(&m->run_lock, NULL);
+	pthread_cond_init(&m->run_cond, NULL);
+	bus_init(&m->ports, "port", verbose);
+	bus_init(&m->addresses, "address", verbose);
+	return create_events(m);
+}
 
-	status = create_events(m);
+int machine_create(struct machine *m, const struct machine_config *config)
+{
+	int status = machine_prepare(m, config->verbose);
+
+	m->no_reboot = config->no_reboot;
 	if (!status)
 		status = create_vm(m, config->device);
 	if (!status)
 		status = create_memory(m, config->memory);
+	if (!status && config->platform)
+		status = create_chips(m);
 	if (!status)
 		status = create_cpus(m, config->cpus);
+	return status;
+}
+
+bool machine_add(struct machine *m, const struct machine_part *part)
+{
+	if (m->nr_parts == MACHINE_PARTS)
+		return false;
+	m->part[m->nr_parts++] = *part;
+	return true;
+}
+
+int machine_boot(struct machine *m)
+{
+	unsigned int i;
+	int status;
+
+	status = m->boot(m, m->boot_arg);
+	for (i = 0; i < m->nr_cpus && !status; i++) {
+		m->cpus[i].birth = cpu_state_get(&m->cpus[i]);
+		if (!m->cpus[i].birth)
+			status = host_error("reading the state of a vCPU");
+	}
+	if (!status && m->irqs) {
+		m->birth = chips_state_get(m);
+		if (!m->birth)
+			status = host_error("reading the state of the interrupt controllers");
+	}
 	return status;
 }
 
@@ -195,35 +244,28 @@ void machine_destroy(struct machine *m)
 {
 	unsigned int i;
 
+	while (m->nr_parts) {
+		const struct machine_part *part = &m->part[--m->nr_parts];
+
+		if (part->free)
+			part->free(part->arg);
+	}
 	for (i = 0; i < m->nr_cpus; i++) {
+		free(m->cpus[i].birth);
 		if (m->cpus[i].run)
 			munmap(m->cpus[i].run, m->run_size);
 		close_fd(&m->cpus[i].fd);
 	}
 	free(m->cpus);
 	free(m->cpuid);
+	free(m->birth);
+	irqs_free(m->irqs);
 	close_fd(&m->vm_fd);
-	for (i = 0; i < ARRAY_SIZE(m->ram); i++)
-		if (m->ram[i].size)
-			munmap(m->ram[i].host, m->ram[i].size);
+	memory_destroy(&m->memory);
 	device_close(&m->device);
 	close_fd(&m->end_fd);
 	close_fd(&m->wake_fd);
 	memset(m, 0, sizeof(*m));
-}
-
-void *machine_memory(const struct machine *m, u64 gpa, u64 len)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(m->ram); i++) {
-		const struct ram *ram = &m->ram[i];
-
-		if (gpa >= ram->gpa && gpa - ram->gpa <= ram->size &&
-		    len <= ram->size - (gpa - ram->gpa) && len)
-			return ram->host + (gpa - ram->gpa);
-	}
-	return NULL;
 }
 
 bool machine_ended(struct machine *m)

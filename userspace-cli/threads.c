@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Runs a machine: one thread per vCPU, and the main thread waiting for what may
- * end them. How a stop is free of races: whoever ends the machine sets m->ended
- * and wakes the main thread; the main thread sets immediate_exit of every vCPU
- * and then signals its thread. A vCPU that is inside KVM_RUN leaves it by the
- * signal; one that is on its way there finds immediate_exit and comes back.
+ * end them or take them back to their start.
+ *
+ * How a stop or a pause is free of races: whoever wants it writes down what he wants
+ * (ended, resetting, or a vCPU's pauses), then sets the vCPU's immediate_exit and signals
+ * its thread. A vCPU that is inside KVM_RUN leaves it by the signal; one that is on its
+ * way there finds immediate_exit and comes back; both come to cpu_park(), which looks at
+ * what is wanted. There, under run_lock, immediate_exit is taken back, so that a wish that
+ * comes later sets it anew.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,11 +19,13 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "cpu_state.h"
 #include "err.h"
 #include "loop.h"
 #include "machine.h"
 
-#define KICK_SIGNAL	SIGUSR1
+#define KICK_SIGNAL		SIGUSR1
+#define POWER_DOWN_SECONDS	60
 
 /* The signals that ask for the end. */
 static const struct { int nr; const char *name; } end_signals[] = {
@@ -32,10 +38,11 @@ struct running {
 	struct machine *machine;
 	int signal_fd;
 	int timer_fd;
+	int grace_fd;		/* of a guest that was asked to power down */
+	bool asked;
 	u64 timeout_ns;
 	sigset_t old_mask;
 	struct sigaction old_kick;
-	unsigned int started;
 };
 
 /* Being there is all it does: it makes KVM_RUN and write() return EINTR. */
@@ -44,22 +51,187 @@ static void on_kick(int sig)
 	(void)sig;
 }
 
+static void kick(struct cpu *cpu)
+{
+	__atomic_store_n(&cpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	if (cpu->started)
+		pthread_kill(cpu->thread, KICK_SIGNAL);
+}
+
+static void kick_all(struct machine *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr_cpus; i++)
+		kick(&m->cpus[i]);
+}
+
+/* ---- standing still ------------------------------------------------------- */
+
+static bool must_park(const struct cpu *cpu)
+{
+	return (cpu->pauses || atomic_load(&cpu->machine->resetting)) &&
+	       !machine_ended(cpu->machine);
+}
+
+/* Its last exit is finished: an interrupted KVM_RUN has done that before all else. */
+void cpu_park(struct cpu *cpu)
+{
+	struct machine *m = cpu->machine;
+
+	pthread_mutex_lock(&m->run_lock);
+	while (must_park(cpu)) {
+		cpu->parked = true;
+		pthread_cond_broadcast(&m->run_cond);
+		pthread_cond_wait(&m->run_cond, &m->run_lock);
+	}
+	cpu->parked = false;
+	if (!machine_ended(m))
+		__atomic_store_n(&cpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&m->run_lock);
+}
+
+void cpu_pause(struct cpu *cpu)
+{
+	pthread_mutex_lock(&cpu->machine->run_lock);
+	cpu->pauses++;
+	kick(cpu);
+	pthread_mutex_unlock(&cpu->machine->run_lock);
+}
+
+void cpu_resume(struct cpu *cpu)
+{
+	pthread_mutex_lock(&cpu->machine->run_lock);
+	cpu->pauses--;
+	pthread_cond_broadcast(&cpu->machine->run_cond);
+	pthread_mutex_unlock(&cpu->machine->run_lock);
+}
+
+void cpu_wait_paused(struct cpu *cpu)
+{
+	struct machine *m = cpu->machine;
+
+	pthread_mutex_lock(&m->run_lock);
+	while (cpu->started && !cpu->parked && !machine_ended(m))
+		pthread_cond_wait(&m->run_cond, &m->run_lock);
+	pthread_mutex_unlock(&m->run_lock);
+}
+
+void machine_pause(struct machine *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr_cpus; i++)
+		cpu_pause(&m->cpus[i]);
+	for (i = 0; i < m->nr_cpus; i++)
+		cpu_wait_paused(&m->cpus[i]);
+}
+
+void machine_resume(struct machine *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr_cpus; i++)
+		cpu_resume(&m->cpus[i]);
+}
+
+/* ---- resets ------------------------------------------------------------------ */
+
+void machine_reset(struct machine *m)
+{
+	if (m->no_reboot) {
+		machine_stop(m, END_RESET, STATUS_OK, NULL);
+		return;
+	}
+	pthread_mutex_lock(&m->run_lock);
+	atomic_store(&m->resetting, true);
+	kick_all(m);
+	pthread_mutex_unlock(&m->run_lock);
+	machine_wake(m);
+}
+
+static int reset_cpus(struct machine *m)
+{
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < m->nr_cpus && !error; i++)
+		error = cpu_state_set(&m->cpus[i], m->cpus[i].birth);
+	return !error && m->birth ? chips_state_set(m, m->birth) : error;
+}
+
+/* The main thread's part. Parts come first: they stop what they do to the memory. */
+static void do_reset(struct machine *m)
+{
+	unsigned int i;
+	int error;
+
+	machine_pause(m);
+	if (machine_ended(m))
+		return;
+	for (i = 0; i < m->nr_parts; i++)
+		if (m->part[i].reset)
+			m->part[i].reset(m->part[i].arg);
+	memory_clear(&m->memory);
+	error = reset_cpus(m);
+	if (error)
+		machine_stop(m, END_HOST, STATUS_HOST, "reset: a vCPU's state cannot be set: %s",
+			     strerror(-error));
+	else if (m->boot(m, m->boot_arg))
+		machine_stop(m, END_HOST, STATUS_HOST, "reset: the guest cannot be loaded again");
+	atomic_store(&m->resetting, false);
+	machine_resume(m);
+}
+
+/* ---- what the main thread waits for ------------------------------------------ */
+
 static void *cpu_thread(void *arg)
 {
 	struct cpu *cpu = arg;
+	struct machine *m = cpu->machine;
 
 	loop_run(cpu);
+	/* One that never comes back stands still, too. */
+	pthread_mutex_lock(&m->run_lock);
+	cpu->parked = true;
+	pthread_cond_broadcast(&m->run_cond);
+	pthread_mutex_unlock(&m->run_lock);
 	return NULL;
 }
 
-static void on_signal(void *arg)
+/* The first time the guest is asked; then it is ended. */
+static bool asks_guest(struct running *r, int nr)
+{
+	struct itimerspec grace = { .it_value.tv_sec = POWER_DOWN_SECONDS };
+	struct machine *m = r->machine;
+
+	if (nr != SIGTERM || !m->power_button || r->asked)
+		return false;
+	r->asked = true;
+	m->power_button(m->power_button_arg);
+	return !timerfd_settime(r->grace_fd, 0, &grace, NULL);
+}
+
+static void on_grace(void *arg, short revents)
+{
+	struct running *r = arg;
+
+	(void)revents;
+	machine_stop(r->machine, END_SIGNAL, STATUS_SIGNAL + SIGTERM,
+		     "run: ended by SIGTERM: the guest did not power down within %d s",
+		     POWER_DOWN_SECONDS);
+}
+
+static void on_signal(void *arg, short revents)
 {
 	struct running *r = arg;
 	struct signalfd_siginfo info;
 	const char *name = "a signal";
 	unsigned int i;
 
-	if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info))
+	(void)revents;
+	if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info) ||
+	    asks_guest(r, info.ssi_signo))
 		return;
 	for (i = 0; i < ARRAY_SIZE(end_signals); i++)
 		if (info.ssi_signo == (u32)end_signals[i].nr)
@@ -68,11 +240,12 @@ static void on_signal(void *arg)
 		     "run: ended by %s: the guest was still running", name);
 }
 
-static void on_timer(void *arg)
+static void on_timer(void *arg, short revents)
 {
 	struct running *r = arg;
 	u64 count;
 
+	(void)revents;
 	if (read(r->timer_fd, &count, sizeof(count)) != sizeof(count))
 		return;
 	machine_stop(r->machine, END_TIMEOUT, STATUS_TIMEOUT,
@@ -80,13 +253,16 @@ static void on_timer(void *arg)
 		     (double)r->timeout_ns / 1e9);
 }
 
-static void on_wake(void *arg)
+static void on_wake(void *arg, short revents)
 {
 	struct machine *m = arg;
 	u64 count;
 
+	(void)revents;
 	if (read(m->wake_fd, &count, sizeof(count)) < 0)
 		return;
+	if (atomic_load(&m->resetting) && !machine_ended(m))
+		do_reset(m);
 }
 
 static bool is_over(void *arg)
@@ -114,45 +290,57 @@ static bool watch(struct running *r)
 
 	r->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	return r->signal_fd >= 0 && r->timer_fd >= 0 &&
+	r->grace_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return r->signal_fd >= 0 && r->timer_fd >= 0 && r->grace_fd >= 0 &&
 	       !timerfd_settime(r->timer_fd, 0, &limit, NULL) &&
 	       events_add(&m->events, &(struct event_source){
 			.fd = m->wake_fd, .ready = on_wake, .arg = m }) &&
 	       events_add(&m->events, &(struct event_source){
 			.fd = r->signal_fd, .ready = on_signal, .arg = r }) &&
 	       events_add(&m->events, &(struct event_source){
-			.fd = r->timer_fd, .ready = on_timer, .arg = r });
+			.fd = r->timer_fd, .ready = on_timer, .arg = r }) &&
+	       events_add(&m->events, &(struct event_source){
+			.fd = r->grace_fd, .ready = on_grace, .arg = r });
 }
 
-static void start_cpus(struct running *r)
+static void start_cpus(struct machine *m)
 {
-	struct machine *m = r->machine;
+	unsigned int i;
 
-	for (; r->started < m->nr_cpus; r->started++) {
-		struct cpu *cpu = &m->cpus[r->started];
-		int error = pthread_create(&cpu->thread, NULL, cpu_thread, cpu);
+	for (i = 0; i < m->nr_cpus; i++) {
+		struct cpu *cpu = &m->cpus[i];
+		int error;
 
+		pthread_mutex_lock(&m->run_lock);
+		error = pthread_create(&cpu->thread, NULL, cpu_thread, cpu);
+		cpu->started = !error;
+		pthread_mutex_unlock(&m->run_lock);
 		if (error) {
 			machine_stop(m, END_HOST, STATUS_HOST,
 				     "run: no thread for CPU %u: %s: give fewer --cpus or raise the limit (ulimit -u)",
-				     r->started, strerror(error));
+				     i, strerror(error));
 			return;
 		}
 	}
 }
 
-static void stop_cpus(struct running *r)
+static void stop_cpus(struct machine *m)
 {
-	struct machine *m = r->machine;
 	unsigned int i;
 
-	for (i = 0; i < r->started; i++) {
-		__atomic_store_n(&m->cpus[i].run->immediate_exit, 1,
-				 __ATOMIC_SEQ_CST);
-		pthread_kill(m->cpus[i].thread, KICK_SIGNAL);
-	}
-	for (i = 0; i < r->started; i++)
-		pthread_join(m->cpus[i].thread, NULL);
+	pthread_mutex_lock(&m->run_lock);
+	kick_all(m);
+	pthread_cond_broadcast(&m->run_cond);
+	pthread_mutex_unlock(&m->run_lock);
+	for (i = 0; i < m->nr_cpus; i++)
+		if (m->cpus[i].started)
+			pthread_join(m->cpus[i].thread, NULL);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 void machine_run(struct machine *m, u64 timeout_ns)
@@ -161,12 +349,13 @@ void machine_run(struct machine *m, u64 timeout_ns)
 		.machine = m,
 		.signal_fd = -1,
 		.timer_fd = -1,
+		.grace_fd = -1,
 		.timeout_ns = timeout_ns,
 	};
 	int error = 0;
 
 	if (watch(&r)) {
-		start_cpus(&r);
+		start_cpus(m);
 		error = events_loop(&m->events, is_over, m);
 	} else {
 		error = -errno;
@@ -174,11 +363,10 @@ void machine_run(struct machine *m, u64 timeout_ns)
 	if (error)
 		machine_stop(m, END_HOST, STATUS_HOST, "run: cannot wait: %s",
 			     strerror(-error));
-	stop_cpus(&r);
-	if (r.signal_fd >= 0)
-		close(r.signal_fd);
-	if (r.timer_fd >= 0)
-		close(r.timer_fd);
+	stop_cpus(m);
+	close_fd(r.signal_fd);
+	close_fd(r.timer_fd);
+	close_fd(r.grace_fd);
 	sigaction(KICK_SIGNAL, &r.old_kick, NULL);
 	pthread_sigmask(SIG_SETMASK, &r.old_mask, NULL);
 }

@@ -249,13 +249,8 @@ static void test_bus_whole(void)
 
 static void fake_machine(struct machine *m, struct cpu *cpu)
 {
-	memset(m, 0, sizeof(*m));
+	CHECK(!machine_prepare(m, false));
 	memset(cpu, 0, sizeof(*cpu));
-	bus_init(&m->ports, "port", false);
-	bus_init(&m->addresses, "address", false);
-	pthread_mutex_init(&m->end_lock, NULL);
-	m->end_fd = eventfd(0, EFD_NONBLOCK);
-	m->wake_fd = eventfd(0, EFD_NONBLOCK);
 	m->run_size = RUN_SIZE;
 	m->nr_cpus = 1;
 	m->cpus = cpu;
@@ -270,30 +265,35 @@ static void fake_machine(struct machine *m, struct cpu *cpu)
 static void fake_free(struct machine *m, struct cpu *cpu)
 {
 	munmap(cpu->run, RUN_SIZE + PAGE_SIZE);
-	close(m->end_fd);
-	close(m->wake_fd);
+	m->nr_cpus = 0;
+	m->cpus = NULL;
+	machine_destroy(m);
 }
 
 static void test_memory(void)
 {
 	static u8 low[8192], high[4096];
-	struct machine m = {
+	struct memory mem = {
 		.ram = {
 			{ .gpa = 0, .size = sizeof(low), .host = low },
 			{ .gpa = 4 * GIB, .size = sizeof(high), .host = high },
 		},
 	};
 
-	CHECK(machine_memory(&m, 0, 8192) == low);
-	CHECK(machine_memory(&m, 8191, 1) == low + 8191);
-	CHECK(machine_memory(&m, 4 * GIB + 4095, 1) == high + 4095);
-	CHECK(!machine_memory(&m, 0, 8193));
-	CHECK(!machine_memory(&m, 8192, 1));
-	CHECK(!machine_memory(&m, 8191, 2));
-	CHECK(!machine_memory(&m, 1, ~0ull));
-	CHECK(!machine_memory(&m, 0, 0));
-	CHECK(!machine_memory(&m, ~0ull, 2));
-	CHECK(!machine_memory(&m, 4 * GIB - 1, 2));
+	CHECK(memory_at(&mem, 0, 8192) == low);
+	CHECK(memory_at(&mem, 8191, 1) == low + 8191);
+	CHECK(memory_at(&mem, 4 * GIB + 4095, 1) == high + 4095);
+	CHECK(!memory_at(&mem, 0, 8193));
+	CHECK(!memory_at(&mem, 8192, 1));
+	CHECK(!memory_at(&mem, 8191, 2));
+	CHECK(!memory_at(&mem, 1, ~0ull));
+	CHECK(!memory_at(&mem, 0, 0));
+	CHECK(!memory_at(&mem, ~0ull, 2));
+	CHECK(!memory_at(&mem, 4 * GIB - 1, 2));
+	CHECK(!memory_write(&mem, 8190, "abc", 3));
+	CHECK_EQ(low[8190], 0);
+	CHECK(memory_write(&mem, 8190, "ab", 2));
+	CHECK_EQ(low[8191], 'b');
 }
 
 static void test_end_is_the_first(void)
@@ -411,7 +411,7 @@ static void test_run_page_io(void)
 static void exit_port(struct kvm_run *run)
 {
 	io(run, 4, 1, PAGE_SIZE);
-	run->io.port = EXIT_PORT;
+	run->io.port = PORT_EXIT;
 	*(u32 *)((u8 *)run + PAGE_SIZE) = 0x12345678;
 }
 
@@ -603,7 +603,6 @@ static void test_entry_reasons(void)
 struct console {
 	struct machine m;
 	struct cpu cpu;
-	struct serial *serial;
 	int in[2], out[2];
 };
 
@@ -611,15 +610,13 @@ static void console_open(struct console *c)
 {
 	fake_machine(&c->m, &c->cpu);
 	CHECK(!pipe2(c->in, O_NONBLOCK) && !pipe2(c->out, O_NONBLOCK));
-	c->serial = serial_create(&c->m, c->in[0], c->out[1]);
-	CHECK(c->serial);
+	CHECK(serial_create(&c->m, c->in[0], c->out[1]));
 }
 
 static void console_close(struct console *c)
 {
 	unsigned int i;
 
-	serial_free(c->serial);
 	for (i = 0; i < 2; i++) {
 		close(c->in[i]);
 		close(c->out[i]);
@@ -631,13 +628,13 @@ static u8 in_byte(struct console *c, unsigned int reg)
 {
 	u8 value = 0;
 
-	bus_read(&c->m.ports, SERIAL_PORT + reg, &value, 1);
+	bus_read(&c->m.ports, PORT_SERIAL + reg, &value, 1);
 	return value;
 }
 
 static void out_byte(struct console *c, unsigned int reg, u8 value)
 {
-	bus_write(&c->m.ports, SERIAL_PORT + reg, &value, 1);
+	bus_write(&c->m.ports, PORT_SERIAL + reg, &value, 1);
 }
 
 /* What the main thread does when its wait says that there is input. */
@@ -647,7 +644,7 @@ static bool feed(struct console *c)
 
 	if (!s->wanted(s->arg))
 		return false;
-	s->ready(s->arg);
+	s->ready(s->arg, POLLIN);
 	return true;
 }
 
@@ -674,7 +671,7 @@ static void test_serial_registers(void)
 	CHECK_EQ(in_byte(&c, 1), 0x00);
 	out_byte(&c, 0, 'o');
 	out_byte(&c, 0, 'k');
-	bus_write(&c.m.ports, SERIAL_PORT, &word, 2);
+	bus_write(&c.m.ports, PORT_SERIAL, &word, 2);
 	CHECK_EQ(read(c.out[0], said, sizeof(said)), 3);
 	CHECK(!memcmp(said, "okx", 3));
 	CHECK_EQ(in_byte(&c, 1), 0x55);

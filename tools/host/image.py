@@ -77,6 +77,21 @@ def stripped(path, tmp):
     return data
 
 
+def libraries(path):
+    """The shared libraries of a program, and its loader; none of a static one's, or of
+    a script's."""
+    done = subprocess.run(["ldd", path], check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL)
+    found = []
+    for line in done.stdout.decode().splitlines():
+        words = line.split()
+        if "=>" in words and len(words) > 2 and words[2].startswith("/"):
+            found.append(("lib/" + words[0], os.path.realpath(words[2])))
+        elif words and words[0].startswith("/lib64/ld-"):
+            found.append((words[0], os.path.realpath(words[0])))
+    return found
+
+
 def base(tmp):
     """What every image holds: busybox, the agent, /init, the kernel's modules."""
     cpio = Cpio()
@@ -127,6 +142,13 @@ def _build(path, files, steps):
         else:
             data = read(source)
         cpio.add(name, data, mode)
+    shared = {}
+    for _, source in files:
+        if not isinstance(source, bytes) and not os.path.isdir(source) \
+                and os.access(source, os.X_OK):
+            shared.update(libraries(source))
+    for name, source in sorted(shared.items()):
+        cpio.add(name, stripped(source, tmp), 0o755)
     if steps is not None:
         cpio.add("steps", "".join("\t".join(s) + "\n" for s in steps).encode())
     cpio.save(path)
