@@ -240,7 +240,8 @@ SUBTEST(each_vcpu_has_its_own)
 		guest_var(vm, tsc_khz) = xioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
 		apic_enable(vcpu, i == 1);
 		apic_wr(vcpu, APIC_TDCR, DIV_1);
-		remote_set(vcpu, OP_CALL, (uintptr_t)guest_halts_periodic, 400000 + 200000 * i, 0);
+		remote_set(vcpu, OP_CALL, (uintptr_t)guest_halts_periodic,
+			   patience(400000 + 200000 * i), 0);
 	}
 	for (int i = 0; i < 3; i++)
 		thread_start(&t[i], -1, run_to_sync, vm->vcpus[i]);

@@ -381,14 +381,17 @@ SUBTEST(class10_ports_and_states_at_once)
 	wait_ticks(vcpu, 3);
 }
 
-/* A machine that goes away in the middle of its ticks. */
+/*
+ * A machine that goes away in the middle of its ticks. Those that come as fast as they can
+ * are not waited for: a guest on a slow host does nothing but serve them.
+ */
 SUBTEST(machine_freed_while_ticking)
 {
 	for (int i = 0; i < 10; i++) {
 		struct vcpu *vcpu = pit_machine();
 
-		program(vcpu, 0, 2, i & 1 ? 1 : MS);
-		if (i & 2)
+		program(vcpu, 0, 2, i & 1 ? 1 : patience(MS));
+		if (!(i & 1) && (i & 2))
 			wait_ticks(vcpu, 2);
 		vm_free(vcpu->vm);
 	}
