@@ -91,15 +91,7 @@ static long vcpu_ioctl_get_##name(void *object, unsigned long arg)	\
 	return copy_to_user((void __user *)arg, &data, sizeof(data)) ? -EFAULT : 0; \
 }
 
-#define VCPU_SET(name, type)						\
-static long vcpu_ioctl_##name(void *object, unsigned long arg)		\
-{									\
-	struct type data;						\
-									\
-	if (copy_from_user(&data, (void __user *)arg, sizeof(data)))	\
-		return -EFAULT;						\
-	return state_##name(object, &data);				\
-}
+#define VCPU_SET(name, type)	static IOCTL_IN(vcpu_ioctl_##name, state_##name, type)
 
 VCPU_GET(regs, kvm_regs)
 VCPU_SET(set_regs, kvm_regs)
@@ -499,15 +491,7 @@ static long vm_ioctl_reset_dirty_rings(void *object, unsigned long unused)
 }
 
 /* Fixed-size structs again, for the machine. */
-#define VM_SET(name, type)						\
-static long vm_ioctl_##name(void *object, unsigned long arg)		\
-{									\
-	struct type data;						\
-									\
-	if (copy_from_user(&data, (void __user *)arg, sizeof(data)))	\
-		return -EFAULT;						\
-	return name(object, &data);					\
-}
+#define VM_SET(name, type)	static IOCTL_IN(vm_ioctl_##name, name, type)
 
 VM_SET(ioeventfd_set, kvm_ioeventfd)
 VM_SET(coalesced_register, kvm_coalesced_mmio_zone)

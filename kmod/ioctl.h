@@ -5,6 +5,20 @@
 
 #include <linux/fs.h>
 
+/*
+ * What an ioctl with a struct of fixed size is: the struct is copied in and handed to
+ * @call, with the object that the file stands for.
+ */
+#define IOCTL_IN(function, call, type)					\
+long function(void *object, unsigned long arg)				\
+{									\
+	struct type data;						\
+									\
+	if (copy_from_user(&data, (void __user *)arg, sizeof(data)))	\
+		return -EFAULT;						\
+	return call(object, &data);					\
+}
+
 extern const struct file_operations lodge_dev_fops;
 
 #endif

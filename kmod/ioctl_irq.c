@@ -8,22 +8,14 @@
 #include <linux/uaccess.h>
 
 #include "lodge.h"
+#include "ioctl.h"
 #include "ioctl_irq.h"
 #include "irq/irqfd.h"
 #include "irq/pit.h"
 #include "irq/route.h"
 #include "irqchip.h"
 
-/* Fixed-size structs: copy in, call. */
-#define VM_SET(name, type)						\
-long vm_ioctl_##name(void *object, unsigned long arg)			\
-{									\
-	struct type data;						\
-									\
-	if (copy_from_user(&data, (void __user *)arg, sizeof(data)))	\
-		return -EFAULT;						\
-	return name(object, &data);					\
-}
+#define VM_SET(name, type)	IOCTL_IN(vm_ioctl_##name, name, type)
 
 VM_SET(irqchip_create_pit, kvm_pit_config)
 VM_SET(irqchip_set, kvm_irqchip)

@@ -208,6 +208,8 @@ struct lodge_vcpu {
 	bool irq_injected;		/* (V) irq is to be delivered, or was cut short */
 	bool nmi_injected;		/* (V) likewise */
 	u8 nmi_pending;			/* (V) 0 to 2: one may wait behind a blocked one */
+	bool nmi_blocked;		/* (V) without virtual NMIs: its handler runs, it seems, */
+	u64 nmi_blocked_ns;		/* (V) ... since then */
 	u8 irq;				/* (V) vector */
 	bool irq_waiting;		/* (V) one more wants in: open the window */
 	bool user_waits;		/* (V) the client has one, and wants to be told when */

@@ -264,7 +264,7 @@ int state_get_events(struct lodge_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->interrupt.shadow = get_shadow();
 	e->nmi.injected = vcpu->nmi_injected;
 	e->nmi.pending = !!vcpu->nmi_pending;
-	e->nmi.masked = !!(vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI);
+	e->nmi.masked = inject_nmi_blocked(vcpu);
 	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 	/* an INIT that waits is latched as it would be in SMM */
 	if (vcpu->apic) {
@@ -316,7 +316,7 @@ static void set_exception(struct lodge_vcpu *vcpu, const struct kvm_vcpu_events 
 
 int state_set_events(struct lodge_vcpu *vcpu, const struct kvm_vcpu_events *e)
 {
-	u32 state = vmread32(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI;
+	u32 state = vmread32(GUEST_INTERRUPTIBILITY_INFO);
 
 	if (!events_valid(vcpu->vm, e))
 		return -EINVAL;
@@ -330,9 +330,8 @@ int state_set_events(struct lodge_vcpu *vcpu, const struct kvm_vcpu_events *e)
 	vcpu->nmi_injected = e->nmi.injected;
 	if (e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
 		vcpu->nmi_pending = !!e->nmi.pending;
-	if (e->nmi.masked)
-		state |= GUEST_INTR_STATE_NMI;
 	vmwrite32(GUEST_INTERRUPTIBILITY_INFO, state);
+	inject_block_nmi(vcpu, e->nmi.masked);
 	if (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 		vcpu->triple_fault = e->triple_fault.pending;
 	if (vcpu->apic && (e->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR))
@@ -576,6 +575,7 @@ static void reset_events(struct lodge_vcpu *vcpu)
 	vcpu->irq_injected = false;
 	vcpu->nmi_injected = false;
 	vcpu->nmi_pending = 0;
+	vcpu->nmi_blocked = false;
 	vcpu->user_extint = -1;
 	vcpu->unhalted = false;
 	vmwrite32(GUEST_INTERRUPTIBILITY_INFO, 0);

@@ -369,8 +369,20 @@ enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int
 	return res;
 }
 
-enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
-			  unsigned int len)
+/* Where it must not sleep, a page that is not there is one that cannot be written. */
+static bool write_user(struct lodge_vm *vm, const struct lodge_slot *slot, hva_t hva,
+		       const void *buf, unsigned int len, bool may_sleep)
+{
+	if (may_sleep)
+		return !copy_to_user((void __user *)hva, buf, len);
+	/* a ring that is full ends the machine, with a message that may sleep */
+	if ((slot->flags & KVM_MEM_LOG_DIRTY_PAGES) && vm->ring_entries)
+		return false;
+	return !copy_to_user_nofault((void __user *)hva, buf, len);
+}
+
+static enum mem_result do_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
+				unsigned int len, bool may_sleep)
 {
 	enum mem_result res = MEM_OK;
 	int idx = slots_lock_read(vcpu->vm);
@@ -380,7 +392,7 @@ enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
 	slot = find_hva(vcpu->vm, gpa, true, &hva);
 	if (!slot)
 		res = MEM_NO_SLOT;
-	else if (copy_to_user((void __user *)hva, buf, len))
+	else if (!write_user(vcpu->vm, slot, hva, buf, len, may_sleep))
 		res = MEM_FAULT;
 	else
 		dirty_mark(vcpu, slot, gpa >> PAGE_SHIFT);
@@ -388,25 +400,16 @@ enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
 	return res;
 }
 
+enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
+			  unsigned int len)
+{
+	return do_write(vcpu, gpa, buf, len, true);
+}
+
 enum mem_result mem_write_nofault(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
 				  unsigned int len)
 {
-	enum mem_result res = MEM_OK;
-	int idx = slots_lock_read(vcpu->vm);
-	const struct lodge_slot *slot;
-	hva_t hva;
-
-	slot = find_hva(vcpu->vm, gpa, true, &hva);
-	if (!slot)
-		res = MEM_NO_SLOT;
-	/* a ring that is full ends the machine, with a message that may sleep */
-	else if (((slot->flags & KVM_MEM_LOG_DIRTY_PAGES) && vcpu->vm->ring_entries) ||
-		 copy_to_user_nofault((void __user *)hva, buf, len))
-		res = MEM_FAULT;
-	else
-		dirty_mark(vcpu, slot, gpa >> PAGE_SHIFT);
-	slots_unlock_read(vcpu->vm, idx);
-	return res;
+	return do_write(vcpu, gpa, buf, len, false);
 }
 
 #define DEFINE_CMPXCHG_USER(bits)					\

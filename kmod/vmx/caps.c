@@ -52,6 +52,10 @@ static bool preemption_timer __ro_after_init = true;
 module_param(preemption_timer, bool, 0444);
 MODULE_PARM_DESC(preemption_timer, "use the CPU's timer for TSC deadlines (default on)");
 
+static bool enable_vnmi __ro_after_init = true;
+module_param_named(vnmi, enable_vnmi, bool, 0444);
+MODULE_PARM_DESC(vnmi, "let the CPU know when the guest takes NMIs (default on)");
+
 struct control_word {
 	const char *name;
 	u32 msr;		/* the TRUE variant where the CPU has it */
@@ -261,6 +265,8 @@ static void settle_apic(struct vmx_caps *caps)
 
 static void settle(struct vmx_caps *caps)
 {
+	if (!enable_vnmi)
+		caps->pin &= ~PIN_BASED_VIRTUAL_NMIS;
 	if (!preemption_timer)
 		caps->pin &= ~PIN_BASED_VMX_PREEMPTION_TIMER;
 	settle_vpid(caps);

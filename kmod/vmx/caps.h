@@ -27,6 +27,11 @@ static inline bool vmx_has_vpid(void)
 	return vmx_caps.proc2 & SECONDARY_EXEC_ENABLE_VPID;
 }
 
+static inline bool vmx_has_vnmi(void)
+{
+	return vmx_caps.pin & PIN_BASED_VIRTUAL_NMIS;
+}
+
 static inline bool vmx_has_ept_2m(void)
 {
 	return vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT;

@@ -12,6 +12,7 @@
 #include <asm/trapnr.h>
 
 #include "../lodge.h"
+#include "caps.h"
 #include "inject.h"
 #include "regs.h"
 #include "vmcs.h"
@@ -148,9 +149,39 @@ static bool irq_allowed(struct lodge_vcpu *vcpu)
 	       !(vmread32(GUEST_INTERRUPTIBILITY_INFO) & SHADOWS);
 }
 
-static bool nmi_allowed(void)
+/*
+ * With virtual NMIs the CPU sees the IRET that ends a handler.  Without them nobody does:
+ * a guest that takes interrupts is taken for one that is through, and so is one whose
+ * handler keeps the next NMI waiting for a second.
+ */
+bool inject_nmi_blocked(struct lodge_vcpu *vcpu)
 {
-	return !(vmread32(GUEST_INTERRUPTIBILITY_INFO) & (SHADOWS | GUEST_INTR_STATE_NMI));
+	return vmx_has_vnmi() ? vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI :
+			    vcpu->nmi_blocked;
+}
+
+void inject_block_nmi(struct lodge_vcpu *vcpu, bool block)
+{
+	u32 state = vmread32(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI;
+
+	if (vmx_has_vnmi()) {
+		vmwrite32(GUEST_INTERRUPTIBILITY_INFO, state | (block ? GUEST_INTR_STATE_NMI : 0));
+		return;
+	}
+	vcpu->nmi_blocked = block;
+	vcpu->nmi_blocked_ns = ktime_get_ns();
+}
+
+static void guess_unblocked(struct lodge_vcpu *vcpu)
+{
+	if (irq_allowed(vcpu) ||
+	    (vcpu->nmi_pending && ktime_get_ns() - vcpu->nmi_blocked_ns > NSEC_PER_SEC))
+		vcpu->nmi_blocked = false;
+}
+
+static bool nmi_allowed(struct lodge_vcpu *vcpu)
+{
+	return !(vmread32(GUEST_INTERRUPTIBILITY_INFO) & SHADOWS) && !inject_nmi_blocked(vcpu);
 }
 
 /* A debugger that steps does not want to find itself in a handler. */
@@ -166,11 +197,14 @@ static enum lodge_event write_event(struct lodge_vcpu *vcpu)
 		write_exception(vcpu);
 		return EVENT_EXCEPTION;
 	}
-	if (vcpu->nmi_pending && !vcpu->nmi_injected && nmi_allowed() && !irqs_held(vcpu)) {
+	if (vcpu->nmi_pending && !vcpu->nmi_injected && nmi_allowed(vcpu) && !irqs_held(vcpu)) {
 		vcpu->nmi_pending--;
 		vcpu->nmi_injected = true;
 	}
 	if (vcpu->nmi_injected) {
+		/* with virtual NMIs the CPU does so itself */
+		if (!vmx_has_vnmi())
+			inject_block_nmi(vcpu, true);
 		vmwrite32(VM_ENTRY_INTR_INFO_FIELD,
 			  INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | X86_TRAP_NMI);
 		return EVENT_NMI;
@@ -193,8 +227,11 @@ static u32 windows(struct lodge_vcpu *vcpu)
 		open = CPU_BASED_INTR_WINDOW_EXITING;
 	if (likely(!vcpu->nmi_pending) || irqs_held(vcpu))
 		return open;
-	/* an NMI window may open in the shadow of STI, where entry takes no NMI */
-	if (vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI)
+	/*
+	 * An NMI window may open in the shadow of STI, where entry takes no NMI; and
+	 * without virtual NMIs there is none.
+	 */
+	if (!vmx_has_vnmi() || vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI)
 		return open | CPU_BASED_INTR_WINDOW_EXITING;
 	return open | CPU_BASED_NMI_WINDOW_EXITING;
 }
@@ -229,8 +266,7 @@ static void recover(struct lodge_vcpu *vcpu, u32 info)
 	case INTR_TYPE_NMI_INTR:
 		vcpu->nmi_injected = true;
 		/* the aborted delivery has blocked NMIs; delivering again does so itself */
-		vmwrite32(GUEST_INTERRUPTIBILITY_INFO,
-			  vmread32(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI);
+		inject_block_nmi(vcpu, false);
 		return;
 	case INTR_TYPE_HARD_EXCEPTION:
 	case INTR_TYPE_SOFT_EXCEPTION:	/* INT3 and INTO; or it was injected: 26.6.1.2 */
@@ -261,6 +297,8 @@ void inject_recover(struct lodge_vcpu *vcpu)
 		vcpu->irq_injected = false;
 		break;
 	}
+	if (unlikely(vcpu->nmi_blocked))
+		guess_unblocked(vcpu);
 	if (unlikely(vcpu->idt_info & VECTORING_INFO_VALID_MASK))
 		recover(vcpu, vcpu->idt_info);
 }
@@ -268,9 +306,10 @@ void inject_recover(struct lodge_vcpu *vcpu)
 /* Bit 12 of an exit's information: vol. 3C 27.2.3. */
 void inject_iret_faulted(struct lodge_vcpu *vcpu, bool nmi_unblocked)
 {
-	if (unlikely(nmi_unblocked) && !(vcpu->idt_info & VECTORING_INFO_VALID_MASK))
-		vmwrite32(GUEST_INTERRUPTIBILITY_INFO,
-			  vmread32(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+	/* the bit means something with virtual NMIs only */
+	if (unlikely(nmi_unblocked) && vmx_has_vnmi() &&
+	    !(vcpu->idt_info & VECTORING_INFO_VALID_MASK))
+		inject_block_nmi(vcpu, true);
 }
 
 bool inject_irq_now(struct lodge_vcpu *vcpu)
@@ -281,14 +320,13 @@ bool inject_irq_now(struct lodge_vcpu *vcpu)
 
 bool inject_nmi_allowed(struct lodge_vcpu *vcpu)
 {
-	return !vcpu->nmi_injected && nmi_allowed();
+	return !vcpu->nmi_injected && nmi_allowed(vcpu);
 }
 
 bool inject_nmi(struct lodge_vcpu *vcpu)
 {
 	/* one is being handled, one waits behind it; more are lost, as on the CPU */
-	u8 limit = (vmread32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI) ||
-		   vcpu->nmi_injected ? 1 : 2;
+	u8 limit = inject_nmi_blocked(vcpu) || vcpu->nmi_injected ? 1 : 2;
 
 	if (vcpu->nmi_pending >= limit)
 		return false;

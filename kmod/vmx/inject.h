@@ -28,6 +28,9 @@ static inline void inject_gp(struct lodge_vcpu *vcpu)
 bool inject_irq_now(struct lodge_vcpu *vcpu);
 /* Would an NMI be taken now? */
 bool inject_nmi_allowed(struct lodge_vcpu *vcpu);
+/* From the delivery of one to its handler's IRET. */
+bool inject_nmi_blocked(struct lodge_vcpu *vcpu);
+void inject_block_nmi(struct lodge_vcpu *vcpu, bool block);
 /* False: two are on their way already. */
 bool inject_nmi(struct lodge_vcpu *vcpu);
 /* #BP and #OF come from an instruction that they complete. */
