@@ -43,17 +43,17 @@ static void guest_rewrites(u64 arg)
 	guest_apic_write(APIC_LVTT, TIMER);
 	for (int i = 0; i < 5; i++) {
 		start = rdtsc();
-		guest_apic_write(APIC_TMICT, 600000);
+		guest_apic_write(APIC_TMICT, 600000 * slow);
 		guest_passes(300);
 	}
 	GUEST_ASSERT_EQ(fired(), 0);
 	guest_await(1);
-	guest_not_before(start, 600000);
-	guest_apic_write(APIC_TMICT, 300000);
+	guest_not_before(start, 600000 * slow);
+	guest_apic_write(APIC_TMICT, 300000 * slow);
 	guest_apic_write(APIC_TMICT, 0);
 	GUEST_ASSERT_EQ(guest_apic_read(APIC_TMCCT), 0);
 	GUEST_ASSERT_EQ(guest_apic_read(APIC_TMICT), 0);
-	guest_quiet(1000);
+	guest_quiet(1000 * slow);
 }
 
 SUBTEST(initial_count_written_again)
@@ -382,20 +382,20 @@ SUBTEST(deadline_in_other_modes)
 static void guest_switches_modes(u64 lvtt)
 {
 	guest_apic_write(APIC_LVTT, lvtt | TIMER);
-	guest_apic_write(APIC_TMICT, 500000);
+	guest_apic_write(APIC_TMICT, 500000 * slow);
 	guest_apic_write(APIC_LVTT, DEADLINE | TIMER);
 	GUEST_ASSERT_EQ(deadline(), 0);
 	GUEST_ASSERT_EQ(guest_apic_read(APIC_TMCCT), 0);
-	guest_quiet(1000);
+	guest_quiet(1000 * slow);
 	guest_apic_write(APIC_LVTT, lvtt | TIMER);
 	GUEST_ASSERT_EQ(guest_apic_read(APIC_TMICT), 0);
 	GUEST_ASSERT_EQ(guest_apic_read(APIC_TMCCT), 0);
 	guest_quiet(200);
 	guest_apic_write(APIC_LVTT, DEADLINE | TIMER);
-	set_deadline(rdtsc() + to_ticks(500000));
+	set_deadline(rdtsc() + to_ticks(500000 * slow));
 	guest_apic_write(APIC_LVTT, lvtt | TIMER);
 	GUEST_ASSERT_EQ(deadline(), 0);
-	guest_quiet(1000);
+	guest_quiet(1000 * slow);
 	guest_apic_write(APIC_LVTT, DEADLINE | TIMER);
 	GUEST_ASSERT_EQ(deadline(), 0);
 	guest_quiet(200);

@@ -23,6 +23,7 @@
 #define DEADLINE	APIC_LVT_TIMER_TSCDEADLINE
 
 static u64 tsc_khz;
+static u64 slow = 1;	/* what is disarmed in time must be armed for that much longer */
 
 /* A machine whose CPUID has the third mode of the timer. */
 static inline struct vm *timer_vm(void)
@@ -38,6 +39,7 @@ static inline struct vcpu *timer_new(bool x2apic)
 	struct vcpu *vcpu = lapic_vcpu(timer_vm(), 0);
 
 	guest_var(vcpu->vm, tsc_khz) = xioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+	guest_var(vcpu->vm, slow) = patience(1);
 	CHECK((long)guest_var(vcpu->vm, tsc_khz) > 0);
 	apic_enable(vcpu, x2apic);
 	apic_wr(vcpu, APIC_TDCR, DIV_1);
