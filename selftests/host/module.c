@@ -10,9 +10,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "leak.h"
+#include "module.h"
 
 static volatile u64 count;
 
@@ -22,71 +22,7 @@ static void guest_count(u64 arg)
 		GUEST_SYNC_VALUE(1, ++count);
 }
 
-/* ---- modules ----------------------------------------------------------- */
-
-static const char *const kvm_modules[] = { "irqbypass", "kvm", "kvm-intel" };
-
-static int load_file(const char *path, const char *params)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		FAIL("cannot open %s: %s", path, strerror(errno));
-	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static int load_lodge(const char *params)
-{
-	const char *path = getenv("LODGE_KO");
-
-	if (!path)
-		SKIP("$LODGE_KO is not set");
-	return load_file(path, params);
-}
-
-static int unload(const char *name)
-{
-	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
-}
-
-static void load_kvm(void)
-{
-	const char *dir = getenv("KVM_KO_DIR");
-	char path[256];
-	int ret;
-
-	if (!dir)
-		SKIP("$KVM_KO_DIR is not set");
-	for (u64 i = 0; i < ARRAY_SIZE(kvm_modules); i++) {
-		snprintf(path, sizeof(path), "%s/%s.ko", dir, kvm_modules[i]);
-		ret = load_file(path, "");
-		if (ret)
-			FAIL("cannot load %s: %s", path, strerror(-ret));
-	}
-}
-
-static void unload_kvm(void)
-{
-	CHECK_EQ(unload("kvm_intel"), 0);
-	CHECK_EQ(unload("kvm"), 0);
-	CHECK_EQ(unload("irqbypass"), 0);
-}
-
-/* Nothing is loaded, whatever a subtest before has left. */
-static void start_clean(void)
-{
-	static const char *const names[] = { "lodge", "kvm_intel", "kvm", "irqbypass" };
-
-	for (u64 i = 0; i < ARRAY_SIZE(names); i++) {
-		int ret = unload(names[i]);
-
-		if (ret && ret != -ENOENT)
-			FAIL("%s is loaded and cannot be unloaded: %s", names[i],
-			     strerror(-ret));
-	}
-}
+/* ---- machines ------------------------------------------------------------ */
 
 static struct vcpu *machine_on(const char *node)
 {
@@ -119,7 +55,7 @@ static void check_device(const char *node)
 
 static void check_vmxe_is_clear(void)
 {
-	load_kvm();
+	load_kvm("");
 	check_device("/dev/kvm");
 	unload_kvm();
 }
@@ -128,11 +64,11 @@ static void check_vmxe_is_clear(void)
 
 SUBTEST(class44_load_run_unload)
 {
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge(""), 0);
 	CHECK_EQ(load_lodge(""), -EEXIST);
 	check_device("/dev/lodge");
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 	CHECK_EQ(access("/dev/lodge", F_OK), -1);
 	check_vmxe_is_clear();
 }
@@ -140,13 +76,13 @@ SUBTEST(class44_load_run_unload)
 static void load_unload(void *arg)
 {
 	CHECK_EQ(load_lodge(""), 0);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 /* The full number where a load is cheap: on the host with one CPU. */
 SUBTEST(class44_load_and_unload_many_times)
 {
-	start_clean();
+	unload_all();
 	/* and a fifth of it before it counts: 205 loads in all with one CPU */
 	leak_test(load_unload, NULL, nr_cpus() > 1 ? 40 : 170, 1);
 	check_vmxe_is_clear();
@@ -156,12 +92,12 @@ static void load_run_unload(void *arg)
 {
 	CHECK_EQ(load_lodge(""), 0);
 	check_device("/dev/lodge");
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 SUBTEST(class44_load_run_and_unload_20_times)
 {
-	start_clean();
+	unload_all();
 	leak_test(load_run_unload, NULL, 16, 1);
 	check_vmxe_is_clear();
 }
@@ -172,13 +108,13 @@ SUBTEST(class44_refused_while_the_device_is_open)
 {
 	int fd;
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge(""), 0);
 	fd = open("/dev/lodge", O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0);
-	CHECK_EQ(unload("lodge"), -EWOULDBLOCK);
+	CHECK_EQ(module_unload("lodge"), -EWOULDBLOCK);
 	close(fd);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 SUBTEST(class44_refused_while_a_vm_is_open)
@@ -186,16 +122,16 @@ SUBTEST(class44_refused_while_a_vm_is_open)
 	struct vcpu *vcpu;
 	struct vm *vm;
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge(""), 0);
 	vcpu = machine_on("/dev/lodge");
 	vm = vcpu->vm;
 	close(vm->dev_fd);
 	munmap(vcpu->run, vm->mmap_size);
 	close(vcpu->fd);
-	CHECK_EQ(unload("lodge"), -EWOULDBLOCK);
+	CHECK_EQ(module_unload("lodge"), -EWOULDBLOCK);
 	close(vm->fd);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 SUBTEST(class44_refused_while_a_vcpu_is_open)
@@ -203,18 +139,18 @@ SUBTEST(class44_refused_while_a_vcpu_is_open)
 	struct vcpu *vcpu;
 	struct vm *vm;
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge(""), 0);
 	vcpu = machine_on("/dev/lodge");
 	vm = vcpu->vm;
 	close(vm->dev_fd);
 	close(vm->fd);
-	CHECK_EQ(unload("lodge"), -EWOULDBLOCK);
+	CHECK_EQ(module_unload("lodge"), -EWOULDBLOCK);
 	runs(vcpu, 3);
 	munmap(vcpu->run, vm->mmap_size);
-	CHECK_EQ(unload("lodge"), -EWOULDBLOCK);
+	CHECK_EQ(module_unload("lodge"), -EWOULDBLOCK);
 	close(vcpu->fd);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 	check_vmxe_is_clear();
 }
 
@@ -224,17 +160,17 @@ SUBTEST(class44_refused_while_kvm_run_is_mapped)
 	struct vcpu *vcpu;
 	struct vm *vm;
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge(""), 0);
 	vcpu = machine_on("/dev/lodge");
 	vm = vcpu->vm;
 	close(vm->dev_fd);
 	close(vm->fd);
 	close(vcpu->fd);
-	CHECK_EQ(unload("lodge"), -EWOULDBLOCK);
+	CHECK_EQ(module_unload("lodge"), -EWOULDBLOCK);
 	CHECK_EQ(vcpu->run->immediate_exit, 0);
 	munmap(vcpu->run, vm->mmap_size);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 static void *run_until_kicked(void *arg)
@@ -252,15 +188,15 @@ SUBTEST(class44_refused_while_a_guest_runs)
 	struct vcpu *vcpu;
 	struct thread t;
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge(""), 0);
 	vcpu = machine_on("/dev/lodge");
 	thread_start(&t, -1, run_until_kicked, vcpu);
 	for (int i = 0; i < 20; i++)
-		CHECK_EQ(unload("lodge"), -EWOULDBLOCK);
+		CHECK_EQ(module_unload("lodge"), -EWOULDBLOCK);
 	thread_stop(&t);
 	vm_free(vcpu->vm);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 /* Opened and unloaded at the same time: one of both wins, each time. */
@@ -288,11 +224,11 @@ SUBTEST(class44_opened_while_it_is_unloaded)
 	struct thread t;
 	int refused = 0, ret;
 
-	start_clean();
+	unload_all();
 	thread_start(&t, -1, open_and_use, (void *)&stop);
 	for (int i = 0; i < 30; i++) {
 		CHECK_EQ(load_lodge(""), 0);
-		while ((ret = unload("lodge"))) {
+		while ((ret = module_unload("lodge"))) {
 			CHECK_EQ(ret, -EWOULDBLOCK);
 			refused++;
 		}
@@ -310,8 +246,8 @@ SUBTEST(class43_kvm_has_a_vm)
 	struct vcpu *kvm;
 	int fd;
 
-	start_clean();
-	load_kvm();
+	unload_all();
+	load_kvm("");
 	kvm = machine_on("/dev/kvm");
 	runs(kvm, 4);
 	CHECK_EQ(load_lodge(""), 0);
@@ -322,14 +258,14 @@ SUBTEST(class43_kvm_has_a_vm)
 		runs(kvm, 4);
 	}
 	close(fd);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 	runs(kvm, 4);
 	CHECK_EQ(load_lodge(""), 0);
 	vm_free(kvm->vm);
 	/* KVM of this kernel leaves VMX with its last VM. */
 	check_device("/dev/lodge");
 	check_device("/dev/kvm");
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 	unload_kvm();
 }
 
@@ -338,11 +274,11 @@ SUBTEST(class43_lodge_has_a_vm)
 	struct vcpu *lodge;
 	int fd;
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge(""), 0);
 	lodge = machine_on("/dev/lodge");
 	runs(lodge, 4);
-	load_kvm();
+	load_kvm("");
 	fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0);
 	for (int i = 0; i < 5; i++) {
@@ -353,7 +289,7 @@ SUBTEST(class43_lodge_has_a_vm)
 	unload_kvm();
 	runs(lodge, 4);
 	vm_free(lodge->vm);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 	check_vmxe_is_clear();
 }
 
@@ -364,7 +300,7 @@ SUBTEST(class43_owner_is_killed)
 	int status;
 	pid_t pid;
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge(""), 0);
 	chan_open(&ready);
 	pid = fork();
@@ -379,10 +315,10 @@ SUBTEST(class43_owner_is_killed)
 	chan_wait(&ready, 1);
 	CHECK_EQ(kill(pid, SIGKILL), 0);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	load_kvm();
+	load_kvm("");
 	check_device("/dev/kvm");
 	unload_kvm();
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 /* ---- parameters ---------------------------------------------------------- */
@@ -391,29 +327,29 @@ SUBTEST(parameter_device)
 {
 	struct stat st;
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge("device=another-name_2"), 0);
 	CHECK_EQ(stat("/dev/another-name_2", &st), 0);
 	CHECK(S_ISCHR(st.st_mode));
 	CHECK_EQ(access("/dev/lodge", F_OK), -1);
 	check_device("/dev/another-name_2");
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 	CHECK_EQ(access("/dev/another-name_2", F_OK), -1);
 }
 
 /* For clients in which the name is built in. */
 SUBTEST(parameter_device_kvm)
 {
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge("device=kvm"), 0);
 	check_device("/dev/kvm");
-	CHECK_EQ(unload("lodge"), 0);
-	load_kvm();
+	CHECK_EQ(module_unload("lodge"), 0);
+	load_kvm("");
 	/* The name is taken now: one owner, and no damage to it. */
 	CHECK(load_lodge("device=kvm") < 0);
 	check_device("/dev/kvm");
 	CHECK_EQ(load_lodge(""), 0);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 	unload_kvm();
 }
 
@@ -425,49 +361,41 @@ SUBTEST(parameter_device_bad_names)
 		"device=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 	};
 
-	start_clean();
+	unload_all();
 	for (u64 i = 0; i < ARRAY_SIZE(bad); i++) {
 		int ret = load_lodge(bad[i]);
 
 		test_doing("%s", bad[i]);
 		CHECK(ret < 0);
-		CHECK_EQ(unload("lodge"), -ENOENT);
+		CHECK_EQ(module_unload("lodge"), -ENOENT);
 	}
 	/* A name that somebody else has. */
 	test_doing("device=kmsg");
 	CHECK(load_lodge("device=rtc0/x") < 0);
 	CHECK_EQ(load_lodge(""), 0);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
-static void with_parameter(const char *params, const char *name, char value)
+static void with_parameter(const char *params)
 {
-	char path[128], got = 0;
-	int fd;
-
-	start_clean();
+	unload_all();
 	test_doing("%s", params);
 	CHECK_EQ(load_lodge(params), 0);
-	snprintf(path, sizeof(path), "/sys/module/lodge/parameters/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	CHECK(fd >= 0);
-	CHECK_EQ(read(fd, &got, 1), 1);
-	CHECK_EQ(got, value);
-	close(fd);
+	CHECK(module_took("lodge", params));
 	check_device("/dev/lodge");
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 SUBTEST(parameter_vpid)
 {
-	with_parameter("vpid=0", "vpid", 'N');
-	with_parameter("vpid=1", "vpid", 'Y');
+	with_parameter("vpid=0");
+	with_parameter("vpid=1");
 }
 
 SUBTEST(parameter_eptad)
 {
-	with_parameter("eptad=0", "eptad", 'N');
-	with_parameter("eptad=1", "eptad", 'Y');
+	with_parameter("eptad=0");
+	with_parameter("eptad=1");
 }
 
 /* What the two change is how stale translations go: many machines, both CPUs. */
@@ -475,7 +403,7 @@ SUBTEST(class17_without_vpid)
 {
 	struct vcpu *vcpu[6];
 
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge("vpid=0 eptad=0"), 0);
 	for (u64 i = 0; i < ARRAY_SIZE(vcpu); i++)
 		vcpu[i] = machine_on("/dev/lodge");
@@ -486,14 +414,14 @@ SUBTEST(class17_without_vpid)
 		CHECK_EQ(guest_var(vcpu[i]->vm, count), 40);
 		vm_free(vcpu[i]->vm);
 	}
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 }
 
 SUBTEST(parameters_that_do_not_exist_are_ignored)
 {
-	start_clean();
+	unload_all();
 	CHECK_EQ(load_lodge("no_such_parameter=1"), 0);
-	CHECK_EQ(unload("lodge"), 0);
+	CHECK_EQ(module_unload("lodge"), 0);
 	CHECK(load_lodge("vpid=maybe") < 0);
-	CHECK_EQ(unload("lodge"), -ENOENT);
+	CHECK_EQ(module_unload("lodge"), -ENOENT);
 }
