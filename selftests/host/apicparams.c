@@ -1,57 +1,112 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * apicparams - the tests of the local APIC once more with the modules loaded so that
- * less of the work is left to the hardware: without virtual-interrupt delivery and
- * APIC-register virtualisation (enable_apicv), without virtualised accesses of the
- * APIC's page (flexpriority), without x2APIC virtualisation (enable_x2apic_virt) and
- * without the TPR shadow (tpr_shadow), which kvm_intel has no parameters for. Runs
- * with no such module loaded: $LODGE_KO is lodge.ko, $KVM_KO_DIR holds kvm's modules;
- * the other tests lie beside this one.
+ * apicparams - the tests of interrupts once more with the modules loaded so that less
+ * of the work is left to the hardware: without virtual-interrupt delivery, posted
+ * interrupts and APIC-register virtualisation (enable_apicv), without virtualised
+ * accesses of the APIC's page (flexpriority), without x2APIC virtualisation
+ * (enable_x2apic_virt) and without the TPR shadow (tpr_shadow), which kvm_intel has no
+ * parameters for. Runs with no such module loaded: $LODGE_KO is lodge.ko, $KVM_KO_DIR
+ * holds kvm's modules; the other tests lie beside this one.
  */
 #include "module.h"
 
-static const struct program programs[] = {
-	{ "lapic" }, { "lapicmode" }, { "lapicirq" }, { "lapicipi" }, { "lapictimer" },
-	{ "lapicexpiry" }, { "lapicstate" },
+#define KVM		"/dev/kvm"
+#define LODGE		"/dev/lodge"
+#define NO_APICV	"enable_apicv=0"
+#define NO_FLEXPRIORITY	"flexpriority=0"
+#define NO_X2APIC_VIRT	"enable_x2apic_virt=0"
+/* Nothing but exits: also CR8 is an intercepted register then. */
+#define NOTHING		NO_APICV " " NO_FLEXPRIORITY " " NO_X2APIC_VIRT " tpr_shadow=0"
+
+/* ---- the registers of a local APIC ----------------------------------------------- */
+
+static const struct program local_apic[] = {
+	{ "lapic" }, { "lapicmode" }, { "lapicirq" }, { "lapictimer" }, { "lapicstate" },
+	{ "lapicipi" }, { "lapicexpiry" },
 };
 
-static void run_on(const char *node, const char *params)
+/* More CPUs than one mean nothing but to the last two. */
+static void run_local_apic(const char *node, const char *params)
 {
-	run_with(node, params, programs, ARRAY_SIZE(programs));
+	int first = nr_cpus() > 1 ? ARRAY_SIZE(local_apic) - 2 : 0;
+
+	run_with(node, params, local_apic + first, ARRAY_SIZE(local_apic) - first);
 }
 
 SUBTEST(kvm_without_apicv)
 {
-	run_on("/dev/kvm", "enable_apicv=0");
+	run_local_apic(KVM, NO_APICV);
 }
 
 SUBTEST(kvm_without_flexpriority)
 {
-	run_on("/dev/kvm", "flexpriority=0");
+	run_local_apic(KVM, NO_FLEXPRIORITY);
 }
 
 SUBTEST(lodge_without_apicv)
 {
-	run_on("/dev/lodge", "enable_apicv=0");
+	run_local_apic(LODGE, NO_APICV);
 }
 
 SUBTEST(lodge_without_flexpriority)
 {
-	run_on("/dev/lodge", "flexpriority=0");
+	run_local_apic(LODGE, NO_FLEXPRIORITY);
 }
 
 SUBTEST(lodge_without_x2apic_virtualisation)
 {
-	run_on("/dev/lodge", "enable_x2apic_virt=0");
+	run_local_apic(LODGE, NO_X2APIC_VIRT);
 }
 
 SUBTEST(lodge_without_apicv_and_x2apic_virtualisation)
 {
-	run_on("/dev/lodge", "enable_apicv=0 enable_x2apic_virt=0");
+	run_local_apic(LODGE, NO_APICV " " NO_X2APIC_VIRT);
 }
 
-/* Nothing but exits: also CR8 is an intercepted register then. */
 SUBTEST(lodge_without_any)
 {
-	run_on("/dev/lodge", "enable_apicv=0 flexpriority=0 enable_x2apic_virt=0 tpr_shadow=0");
+	run_local_apic(LODGE, NOTHING);
+}
+
+/* ---- vCPUs that sleep, and what wakes or interrupts them -------------------------- */
+
+/* The first two are games and storms, in which interrupts come all the time. */
+static const struct program wakes[] = {
+	/* the game of a million rounds would take minutes */
+	{ "ipi", "[!m]*" }, { "irqstorm" }, { "irqfd" }, { "smpboot" },
+};
+
+static void run_wakes(const char *node, const char *params)
+{
+	run_with(node, params, wakes, ARRAY_SIZE(wakes));
+}
+
+static void run_games(const char *node, const char *params)
+{
+	run_with(node, params, wakes, 2);
+}
+
+SUBTEST(kvm_wakes_without_apicv)
+{
+	run_wakes(KVM, NO_APICV);
+}
+
+SUBTEST(lodge_wakes_without_apicv)
+{
+	run_wakes(LODGE, NO_APICV);
+}
+
+SUBTEST(lodge_wakes_without_flexpriority)
+{
+	run_games(LODGE, NO_FLEXPRIORITY);
+}
+
+SUBTEST(lodge_wakes_without_x2apic_virtualisation)
+{
+	run_games(LODGE, NO_X2APIC_VIRT);
+}
+
+SUBTEST(lodge_wakes_without_any)
+{
+	run_wakes(LODGE, NOTHING);
 }
