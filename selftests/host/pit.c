@@ -121,6 +121,18 @@ SUBTEST(flags_decide_about_the_speaker)
 	}
 }
 
+/* The first way to make one, which has no flags, makes one with a speaker. */
+SUBTEST(made_without_flags)
+{
+	struct vm *vm = ioapic_machine(1);
+
+	CHECK_EQ(xioctl(vm->fd, KVM_CREATE_PIT, 0), 0);
+	CHECK_EQ(get_pit(vm).flags, 0);
+	agent_outb(vm->vcpus[0], SPEAKER, SPEAKER_ON);
+	CHECK_EQ(agent_inb(vm->vcpus[0], SPEAKER) & (SPEAKER_ON | GATE2), SPEAKER_ON);
+	CHECK_EQ(get_pit(vm).flags, KVM_PIT_FLAGS_SPEAKER_DATA_ON);
+}
+
 /* ---- control words, counts ---------------------------------------------------------- */
 
 SUBTEST(control_words)
@@ -317,10 +329,13 @@ SUBTEST(class06_wide_port_accesses)
 
 SUBTEST(gate_and_speaker)
 {
+	static const u8 values[] = { 0, 1, 2, 3, 2, 1, 0, 3, 0 };
 	struct vcpu *vcpu = pit_machine();
 	u32 seen = 0;
 
-	for (u32 v = 0; v < 4; v++) {
+	for (u64 i = 0; i < ARRAY_SIZE(values); i++) {
+		const u32 v = values[i];
+
 		agent_outb(vcpu, SPEAKER, 0xfc | v);
 		CHECK_EQ(agent_inb(vcpu, SPEAKER) & 0xcf, v);
 		CHECK_EQ(get_pit(vcpu->vm).channels[2].gate, v & GATE2);
@@ -444,6 +459,18 @@ SUBTEST(new_count_ends_the_old_one)
 	guest_var(vcpu->vm, guest_irqs)[0][VECTOR] = 0;
 	wait_ticks(vcpu, 1);
 	CHECK(now_ns() - start >= count_ns(0x10000) / 2);
+}
+
+/* Also what the guest has not taken yet: of many ticks there is the one that waits. */
+SUBTEST(new_count_forgets_late_ticks)
+{
+	struct vcpu *vcpu = pit_machine();
+
+	program(vcpu, 0, 2, 2 * MS);
+	pass_time(10 * count_ns(2 * MS));
+	program(vcpu, 0, 0, 0);
+	CHECK_EQ(taken(vcpu, VECTOR), 1);
+	CHECK_EQ(taken(vcpu, VECTOR), 0);
 }
 
 SUBTEST(ticks_follow_the_route_of_gsi_0)
