@@ -134,6 +134,33 @@ SUBTEST(class12_irqchip_and_vcpu_at_once)
 	}
 }
 
+/*
+ * The CPU knows accesses of the APIC by a page that the kernel puts there, with the first
+ * vCPU: memory of user space and this page exclude each other. Without local APICs the
+ * address is one like any other.
+ */
+SUBTEST(class12_memory_at_the_page_of_the_apic)
+{
+	void *mem = mem_alloc(PAGE_SIZE, MEM_ANON, NULL);
+	struct vm *vm = vm_create_bare();
+
+	CHECK_EQ(set_region(vm, 1, 0, APIC_DEFAULT_BASE, PAGE_SIZE, mem), 0);
+	vcpu_create_bare(vm, 0);
+	CHECK_EQ(set_region(vm, 1, 0, APIC_DEFAULT_BASE, 0, mem), 0);
+	CHECK_EQ(set_region(vm, 1, 0, APIC_DEFAULT_BASE, PAGE_SIZE, mem), 0);
+	for (int split = 0; split < 2; split++) {
+		vm = vm_create_bare();
+		CHECK_EQ(split ? try_split(vm, SPLIT_PINS) : create_irqchip(vm), 0);
+		CHECK_EQ(set_region(vm, 1, 0, APIC_DEFAULT_BASE, PAGE_SIZE, mem), 0);
+		CHECK_EQ(xioctl(vm->fd, KVM_CREATE_VCPU, 0), -EEXIST);
+		CHECK_EQ(set_region(vm, 1, 0, APIC_DEFAULT_BASE, 0, mem), 0);
+		vcpu_create_bare(vm, 0);
+		CHECK_EQ(set_region(vm, 1, 0, APIC_DEFAULT_BASE, PAGE_SIZE, mem), -EEXIST);
+		CHECK_EQ(set_region(vm, 1, 0, APIC_DEFAULT_BASE + PAGE_SIZE, PAGE_SIZE, mem), 0);
+		vcpu_create_bare(vm, 1);
+	}
+}
+
 /* ---- calls and accesses --------------------------------------------------------------- */
 
 static struct vm *split_machine(int vcpus, int pins)
