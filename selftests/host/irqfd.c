@@ -432,6 +432,33 @@ SUBTEST(several_share_a_level)
 	stop(&m);
 }
 
+/* An edge is served when its interrupt ends, as a level is; who has another pin is not told. */
+SUBTEST(eoi_of_an_edge_signals)
+{
+	int fd[2], resample[2];
+	struct machine m;
+
+	start(&m);
+	for (int i = 0; i < 2; i++) {
+		fd[i] = new_eventfd();
+		resample[i] = new_eventfd();
+		CHECK_EQ(irqfd(m.vm, fd[i], i ? LEVEL_PIN : EDGE_PIN, RESAMPLE, resample[i]), 0);
+	}
+	for (u64 i = 1; i <= 20; i++) {
+		signal_eventfd(fd[0]);
+		wait_signal(resample[0]);
+		settle(&m);
+		CHECK_EQ(irqs(&m, EDGE_VECTOR), i);
+		CHECK_EQ(eventfd_signals(resample[1]), 0);
+		signal_eventfd(fd[1]);
+		wait_signal(resample[1]);
+		settle(&m);
+		CHECK_EQ(irqs(&m, LEVEL_VECTOR), i);
+		CHECK_EQ(eventfd_signals(resample[0]), 0);
+	}
+	stop(&m);
+}
+
 /* User space holds the same line up: the interrupt comes again after each EOI. */
 SUBTEST(level_shared_with_user_space)
 {
