@@ -281,20 +281,4 @@ static inline void self_ipi(struct vcpu *vcpu, u8 vector)
 	for (int x2apic = 0; x2apic < 2 &&				\
 	     (test_doing(x2apic ? "x2APIC" : "xAPIC"), true); x2apic++)
 
-/* Does the module that makes the device have this parameter on? */
-static inline bool param_on(const char *name)
-{
-	char path[100], got = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s",
-		 device_is_kvm() ? "kvm_intel" : "lodge", name);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	got = fgetc(f);
-	fclose(f);
-	return got == 'Y' || got == '1';
-}
-
 #endif /* SELFTEST_LAPIC_H */

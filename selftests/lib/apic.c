@@ -213,3 +213,18 @@ void guest_x2apic_enable(void)
 		msr_write(MSR_IA32_APICBASE, old | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
 	enable_in(true);
 }
+
+bool param_on(const char *name)
+{
+	char path[100], got = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s",
+		 device_is_kvm() ? "kvm_intel" : "lodge", name);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	got = fgetc(f);
+	fclose(f);
+	return got == 'Y' || got == '1';
+}

@@ -102,6 +102,8 @@ bool lapic_bit(const struct kvm_lapic_state *s, u32 reg, u8 vector);
 int irq_line(struct vm *vm, u32 gsi, u32 level);
 /* KVM_SIGNAL_MSI: what it returns, or -errno. */
 int signal_msi(struct vm *vm, u64 addr, u32 data);
+/* Does the module that makes the device have this parameter on (enable_apicv and kin)? */
+bool param_on(const char *name);
 
 /*
  * Gates 0x20 to 0xff count in guest_irqs and do the EOI, unless guest_irq_no_eoi
