@@ -637,6 +637,14 @@ SUBTEST(class11_msi_of_32_bits)
 	CHECK_EQ(try_route(vm, msi_route(30, MSI_TO(BIG_ID) | 0x100ull << 32, VECTOR)), 0);
 	CHECK_EQ(irq_line(vm, 30, 1), 1);
 	CHECK_EQ(who_took(vm, VECTOR), 4);
+	/* Nor is one sent that came when the byte meant nothing. */
+	vm = big_machine(0);
+	CHECK_EQ(try_route(vm, msi_route(30, MSI_TO(1) | BIT(32), VECTOR)), 0);
+	CHECK_EQ(irq_line(vm, 30, 1), 1);
+	CHECK_EQ(who_took(vm, VECTOR), 2);
+	CHECK_EQ(x2apic_api(vm, KVM_X2APIC_API_USE_32BIT_IDS), 0);
+	CHECK_EQ(irq_line(vm, 30, 1), -1);
+	CHECK_EQ(who_took(vm, VECTOR), 0);
 }
 
 SUBTEST(broadcast_of_messages)
