@@ -24,9 +24,12 @@ SUBTEST(registers_of_a_new_chip)
 SUBTEST(id_version_arbitration)
 {
 	struct vcpu *vcpu = ioapic_machine(1)->vcpus[0];
+	struct kvm_ioapic_state s;
 
 	ioapic_write(vcpu, REG_ID, 0xffffffff);
 	CHECK_EQ(ioapic_read(vcpu, REG_ID), 0x0f000000);
+	get_ioapic(vcpu->vm, &s);
+	CHECK_EQ(s.id, 0xf);
 	CHECK_EQ(ioapic_read(vcpu, REG_ARB), 0x0f000000);
 	ioapic_write(vcpu, REG_ARB, 0x03000000);
 	CHECK_EQ(ioapic_read(vcpu, REG_ARB), 0x0f000000);

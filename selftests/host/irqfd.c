@@ -432,6 +432,32 @@ SUBTEST(several_share_a_level)
 	stop(&m);
 }
 
+static bool line_is_high(struct vm *vm, int pin)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	CHECK_EQ(xioctl(vm->fd, KVM_GET_IRQCHIP, (uintptr_t)&chip), 0);
+	return chip.chip.ioapic.irr & BIT(pin);
+}
+
+/* Closed, it is taken away when the kernel comes to it, and the line falls. */
+SUBTEST(closing_lowers_the_line)
+{
+	int fd = new_eventfd(), resample = new_eventfd();
+	struct machine m;
+
+	start(&m);
+	guest_var(m.vm, guest_irq_no_eoi)[LEVEL_VECTOR] = 1;
+	CHECK_EQ(irqfd(m.vm, fd, LEVEL_PIN, RESAMPLE, resample), 0);
+	signal_eventfd(fd);
+	wait_until(irqs(&m, LEVEL_VECTOR) == 1);
+	CHECK(line_is_high(m.vm, LEVEL_PIN));
+	close(fd);
+	wait_until(!line_is_high(m.vm, LEVEL_PIN));
+	CHECK_EQ(eventfd_signals(resample), 0);
+	stop(&m);
+}
+
 /* An edge is served when its interrupt ends, as a level is; who has another pin is not told. */
 SUBTEST(eoi_of_an_edge_signals)
 {

@@ -88,6 +88,27 @@ SUBTEST(unmasking_forgets_late_ticks)
 	CHECK_EQ(taken(vcpu, VECTOR), 1);
 }
 
+/* The end of another pin's interrupt is nobody's tick. */
+SUBTEST(late_ticks_wait_for_their_own_eoi)
+{
+	enum { OTHER = 0x81, OTHER_PIN = 5 };
+	struct vcpu *vcpu = pit_machine();
+	struct kvm_lapic_state s;
+
+	keep_in_service(vcpu->vm, VECTOR);
+	set_entry(vcpu, OTHER_PIN, LEVEL | OTHER);
+	program(vcpu, 0, 2, LATE * MS);
+	wait_ticks(vcpu, 1);
+	pass_time(3 * count_ns(LATE * MS));
+	CHECK_EQ(irq_line(vcpu->vm, OTHER_PIN, 1), 1);
+	CHECK(irq_line(vcpu->vm, OTHER_PIN, 0) >= 0);
+	guest_var(vcpu->vm, guest_irqs)[0][VECTOR] = 0;
+	CHECK_EQ(taken(vcpu, OTHER), 1);
+	get_lapic(vcpu, &s);
+	CHECK(lapic_bit(&s, APIC_ISR, VECTOR));
+	CHECK(!lapic_bit(&s, APIC_IRR, VECTOR));
+}
+
 /* A chip that comes late, when the guest has set up the pin already, sees its EOIs. */
 SUBTEST(late_ticks_of_a_late_chip)
 {
