@@ -5,7 +5,7 @@
  * interrupts and APIC-register virtualisation (enable_apicv), without virtualised
  * accesses of the APIC's page (flexpriority), without x2APIC virtualisation
  * (enable_x2apic_virt) and without the TPR shadow (tpr_shadow), which kvm_intel has no
- * parameters for. Runs with no such module loaded: $LODGE_KO is lodge.ko, $KVM_KO_DIR
+ * parameters for; and NMIs without virtual ones (vnmi). Runs with no such module loaded: $LODGE_KO is lodge.ko, $KVM_KO_DIR
  * holds kvm's modules; the other tests lie beside this one.
  */
 #include "module.h"
@@ -110,4 +110,18 @@ SUBTEST(lodge_wakes_without_x2apic_virtualisation)
 SUBTEST(lodge_wakes_without_any)
 {
 	run_wakes(LODGE, NOTHING);
+}
+
+/* ---- virtual NMIs ------------------------------------------------------------------ */
+
+static const struct program nmis[] = { { "softnmi" } };
+
+SUBTEST(kvm_without_virtual_nmis)
+{
+	run_with(KVM, "vnmi=0", nmis, ARRAY_SIZE(nmis));
+}
+
+SUBTEST(lodge_without_virtual_nmis)
+{
+	run_with(LODGE, "vnmi=0", nmis, ARRAY_SIZE(nmis));
 }
