@@ -114,12 +114,11 @@ SUBTEST(lodge_wakes_without_any)
 
 /* ---- virtual NMIs ------------------------------------------------------------------ */
 
+/*
+ * On lodge only: kvm_intel of Linux 6.1 with vnmi=0 does not come back from KVM_RUN once
+ * the guest of softnmi has turned interrupts on, in the emulated host.
+ */
 static const struct program nmis[] = { { "softnmi" } };
-
-SUBTEST(kvm_without_virtual_nmis)
-{
-	run_with(KVM, "vnmi=0", nmis, ARRAY_SIZE(nmis));
-}
 
 SUBTEST(lodge_without_virtual_nmis)
 {
