@@ -26,8 +26,8 @@ struct boot_module {
 /* What is to be booted. */
 struct boot_request {
 	struct image kernel;
-	struct image initrd;		/* size 0: none */
-	struct boot_module module[BOOT_MODULES];	/* multiboot's */
+	struct image initrd;		/* size 0: none; a module where there are modules */
+	struct boot_module module[BOOT_MODULES];	/* multiboot's and PVH's */
 	unsigned int nr_modules;
 	const char *append;		/* the command line, "" for none */
 	u64 acpi_rsdp;			/* where that table is, 0: there is none */
