@@ -12,6 +12,8 @@
 #include "cpuid.h"
 
 #define CPUID_1_EDX_HTT		BIT_ULL(28)
+#define CPUID_1_ECX_TSC_DEADLINE BIT_ULL(24)
+#define CPUID_1_ECX_HYPERVISOR	BIT_ULL(31)
 #define CPUID_TOPOLOGY_SMT	1
 #define CPUID_TOPOLOGY_CORE	2
 /* More than any CPU has; a device that wants more is out of its mind. */
@@ -52,8 +54,12 @@ static unsigned int id_bits(unsigned int cpus)
 }
 
 static void leaf_1(struct kvm_cpuid_entry2 *e, unsigned int index,
-		   unsigned int cpus)
+		   unsigned int cpus, bool deadline)
 {
+	/* The device leaves it to its user to say that this is no bare CPU. */
+	e->ecx |= CPUID_1_ECX_HYPERVISOR;
+	if (deadline)
+		e->ecx |= CPUID_1_ECX_TSC_DEADLINE;
 	/* EBX: 31-24 initial APIC id, 23-16 ids in the package. */
 	e->ebx &= 0x0000ffff;
 	e->ebx |= index << 24 | (1u << id_bits(cpus)) << 16;
@@ -83,7 +89,7 @@ static void leaf_topology(struct kvm_cpuid_entry2 *e, unsigned int index,
 }
 
 void cpuid_for_cpu(struct kvm_cpuid2 *cpuid, unsigned int index,
-		   unsigned int cpus)
+		   unsigned int cpus, bool deadline)
 {
 	unsigned int i;
 
@@ -91,7 +97,7 @@ void cpuid_for_cpu(struct kvm_cpuid2 *cpuid, unsigned int index,
 		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
 
 		if (e->function == 1)
-			leaf_1(e, index, cpus);
+			leaf_1(e, index, cpus, deadline);
 		else if (e->function == 0xb || e->function == 0x1f)
 			leaf_topology(e, index, cpus);
 	}

@@ -10,8 +10,11 @@ struct kvm_cpuid2;
 /* KVM_GET_SUPPORTED_CPUID, to be freed; NULL with errno. */
 struct kvm_cpuid2 *cpuid_supported(const struct device *dev);
 
-/* Makes @cpuid that of CPU @index of @cpus: APIC ids and topology. */
+/*
+ * Makes @cpuid that of CPU @index of @cpus: APIC ids and topology, that it is a guest's,
+ * and whether its APIC knows deadlines.
+ */
 void cpuid_for_cpu(struct kvm_cpuid2 *cpuid, unsigned int index,
-		   unsigned int cpus);
+		   unsigned int cpus, bool deadline);
 
 #endif

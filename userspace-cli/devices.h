@@ -15,6 +15,15 @@ struct pci;
 
 /* A 16550 that speaks to two files, -1: none; NULL: no room or memory. */
 struct serial *serial_create(struct machine *m, int in_fd, int out_fd);
+/*
+ * Other files, for a console that comes and goes (pty, socket); main thread only. From now on
+ * output that cannot be written is dropped until the next call, and does not end the machine.
+ * A vCPU may wait for the old file to take a byte: shut a socket down before. Who makes a pty
+ * keeps its other end open, so that it never hangs up; what finds no room there is dropped.
+ */
+bool serial_attach(struct serial *s, int in_fd, int out_fd);
+/* A break on the line, as of a terminal's key; any thread. */
+void serial_break(struct serial *s);
 
 /* A write ends the machine with the value as its status. */
 bool exit_port_create(struct machine *m);
@@ -26,6 +35,8 @@ bool rtc_create(struct machine *m);
 bool i8042_create(struct machine *m);
 /* ACPI's fixed hardware: power management events, power button, sleep, timer, reset. */
 bool pm_create(struct machine *m);
+/* What the guest writes to PORT_RESET, which lies within ports of the PCI host bridge. */
+void pm_reset_write(struct machine *m, u8 value);
 
 /* The host bridge and configuration mechanism 1 (pci.h). */
 bool pci_create(struct machine *m);
@@ -36,6 +47,7 @@ struct disk_config {
 	const char *path;
 	bool read_only;
 	bool direct;		/* O_DIRECT: past the host's page cache */
+	bool threads;		/* instead of io_uring, which else is taken where it is */
 };
 
 int virtio_blk_create(struct machine *m, const struct disk_config *config);

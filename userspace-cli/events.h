@@ -14,7 +14,7 @@
 
 #define EVENT_SOURCES	64
 /* Of these, descriptors that libraries bring for one wait. */
-#define EVENT_GUESTS	256
+#define EVENT_GUESTS	1024
 
 struct event_source {
 	int fd;

@@ -146,7 +146,8 @@ static int create_cpu(struct machine *m, unsigned int index)
 		cpu->run = NULL;
 		return host_error("run page of a vCPU");
 	}
-	cpuid_for_cpu(m->cpuid, index, m->nr_cpus);
+	cpuid_for_cpu(m->cpuid, index, m->nr_cpus,
+		      m->irqs && device_cap(&m->device, KVM_CAP_TSC_DEADLINE_TIMER));
 	if (ioctl(cpu->fd, KVM_SET_CPUID2, m->cpuid) < 0)
 		return host_error("KVM_SET_CPUID2");
 	return 0;

@@ -21,9 +21,10 @@
 #define MACHINE_MAX_CPUS	64
 /* Exit reasons are counted one by one up to here, the rest in the last. */
 #define MACHINE_EXITS		64
-#define MACHINE_PARTS		32
+#define MACHINE_PARTS		96
 
 struct machine;
+struct pci;
 
 struct cpu {
 	struct machine *machine;
@@ -52,6 +53,7 @@ enum end_kind {
 	END_CONSOLE,
 	END_HOST,
 	END_TIMEOUT,
+	END_USER,		/* at the console, by the escape key */
 	END_SIGNAL,
 };
 
@@ -87,6 +89,7 @@ struct machine {
 	struct memory memory;
 	struct chips_state *birth; /* of the interrupt controllers, as a CPU's */
 	struct irqs *irqs;	/* NULL on a machine without interrupt controllers */
+	struct pci *pci;	/* NULL on a machine without PCI */
 	struct cpu *cpus;
 	unsigned int nr_cpus;
 	struct bus ports;
@@ -98,6 +101,9 @@ struct machine {
 	/* Fills the memory and readies CPU 0 or all of them, at each start. */
 	int (*boot)(struct machine *m, void *arg);
 	void *boot_arg;
+	/* All threads are there, no vCPU has run: 0, or else the machine ends. Or NULL. */
+	int (*ready)(void *arg);
+	void *ready_arg;
 	/* Asks the guest to power itself down; NULL: nothing does. */
 	void (*power_button)(void *arg);
 	void *power_button_arg;
@@ -151,6 +157,13 @@ void machine_run(struct machine *m, u64 timeout_ns);
 void __printf(4, 5) machine_stop(struct machine *m, enum end_kind kind,
 				 int status, const char *fmt, ...);
 bool machine_ended(struct machine *m);
+
+/*
+ * From now on a write of the guest to @address, of any length, adds 1 to the eventfd @fd
+ * and goes no further; or that is over. 0 or -errno; -ENODEV: there is no virtual machine.
+ * In virtio_pci.c.
+ */
+int machine_ioeventfd(struct machine *m, u64 address, int fd, bool on);
 
 /* Makes the main thread look at its event sources again. */
 void machine_wake(struct machine *m);

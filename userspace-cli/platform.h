@@ -39,6 +39,7 @@
 #define RESET_VALUE		0x06
 
 /* ---- pins; those below 16 are edge triggered but for IRQ_SCI ---- */
+#define IRQ_KEYBOARD		1
 #define IRQ_SERIAL		4
 #define IRQ_RTC			8
 #define IRQ_SCI			9

@@ -81,8 +81,11 @@ void cpu_park(struct cpu *cpu)
 
 	pthread_mutex_lock(&m->run_lock);
 	while (must_park(cpu)) {
-		cpu->parked = true;
-		pthread_cond_broadcast(&m->run_cond);
+		/* Once: those that are parked already wait for the same condition. */
+		if (!cpu->parked) {
+			cpu->parked = true;
+			pthread_cond_broadcast(&m->run_cond);
+		}
 		pthread_cond_wait(&m->run_cond, &m->run_lock);
 	}
 	cpu->parked = false;
@@ -95,7 +98,9 @@ void cpu_pause(struct cpu *cpu)
 {
 	pthread_mutex_lock(&cpu->machine->run_lock);
 	cpu->pauses++;
-	kick(cpu);
+	/* Behind the end they are kicked by stop_cpus(), and their threads may be gone. */
+	if (!machine_ended(cpu->machine))
+		kick(cpu);
 	pthread_mutex_unlock(&cpu->machine->run_lock);
 }
 
@@ -303,10 +308,13 @@ static bool watch(struct running *r)
 			.fd = r->grace_fd, .ready = on_grace, .arg = r });
 }
 
+/* All threads are there before the first instruction of the guest. */
 static void start_cpus(struct machine *m)
 {
 	unsigned int i;
 
+	for (i = 0; i < m->nr_cpus; i++)
+		cpu_pause(&m->cpus[i]);
 	for (i = 0; i < m->nr_cpus; i++) {
 		struct cpu *cpu = &m->cpus[i];
 		int error;
@@ -322,6 +330,11 @@ static void start_cpus(struct machine *m)
 			return;
 		}
 	}
+	for (i = 0; i < m->nr_cpus; i++)
+		cpu_wait_paused(&m->cpus[i]);
+	if (m->ready && m->ready(m->ready_arg))
+		machine_stop(m, END_HOST, STATUS_HOST, NULL);
+	machine_resume(m);
 }
 
 static void stop_cpus(struct machine *m)
