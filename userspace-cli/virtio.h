@@ -26,18 +26,22 @@ struct virtio_kind {
 	void (*write_config)(struct virtio_device *dev, u32 off, const void *data, u32 len);
 	/* The driver is ready, dev->features is what it took: 0 or -errno. */
 	int (*start)(struct virtio_device *dev);
-	/* Reset: when this returns nothing of the device touches guest memory any more. */
+	/* Reset, or the end: when this returns nothing of the device touches guest memory. */
 	void (*stop)(struct virtio_device *dev);
 	/* In the worker's thread: the queue may have new chains. */
 	void (*kicked)(struct virtio_device *dev, unsigned int queue);
 };
 
 struct virtio_queue {
+	struct virtio_device *device;
 	struct vring ring;
 	bool enabled;
 	u16 most;			/* descriptors offered */
 	int kick_fd;			/* eventfd: the guest has kicked */
-	int call_fd;			/* eventfd: written, it interrupts the guest */
+	int call_fd;			/* eventfd: written, it interrupts if call_fd_works() */
+	int idle_fd;			/* call_fd, as long as the transport has none */
+	/* Somebody else (vhost) waits for kick_fd, kicked() is not called. Cleared by resets. */
+	atomic_bool delegated;
 };
 
 /* What a transport does for a device. */
@@ -48,6 +52,11 @@ struct virtio_transport {
 	void (*config_interrupt)(struct virtio_device *dev);
 	/* True when a write to call_fd alone interrupts the guest (for vhost). */
 	bool (*call_fd_works)(struct virtio_device *dev, unsigned int queue);
+	/* The device has started, or is about to stop: kicks are wanted or not. */
+	void (*running)(struct virtio_device *dev, bool on);
+	/* The device was reset. */
+	void (*reset)(struct virtio_device *dev);
+	void (*free)(struct virtio_device *dev);
 };
 
 struct virtio_device {
@@ -66,7 +75,8 @@ struct virtio_device {
 	u8 status;
 	u8 generation;			/* of the configuration */
 	bool started;
-	bool told_broken;
+	bool told_broken;		/* since the last reset */
+	unsigned int nr_told;		/* in all */
 	struct virtio_queue queue[VIRTIO_QUEUES];
 	const struct virtio_transport *transport;
 	void *transport_data;
@@ -86,15 +96,30 @@ static inline bool virtio_has(const struct virtio_device *dev, unsigned int feat
 	return dev->features & BIT_ULL(feature);
 }
 
+/* ---- for kinds: with the lock held, and so for as short as can be ---- */
+
 /* Interrupts the guest if it wants to hear of what was given back. */
 void virtio_signal(struct virtio_device *dev, unsigned int queue);
+/*
+ * Has the queue kicked again, after everybody else who waits for the lock or the worker.
+ * What kicked() does at once must be bounded: the guest may add chains as fast as it goes.
+ */
+void virtio_kick(struct virtio_device *dev, unsigned int queue);
 /* The configuration changed: tells the driver. */
 void virtio_config_changed(struct virtio_device *dev);
 /* The guest broke the rules: the device stops until it is reset; told once. */
 void virtio_broken(struct virtio_device *dev, const char *why);
 
 /* ---- for transports: with the lock held ---- */
+
 u64 virtio_features(const struct virtio_device *dev);	/* all that are offered */
+/* What the driver takes, until it has said that this is all. */
+void virtio_set_features(struct virtio_device *dev, u64 features);
 void virtio_set_status(struct virtio_device *dev, u8 status);
+/* The driver has filled in where queue's ring is. */
+void virtio_enable_queue(struct virtio_device *dev, unsigned int queue);
+
+/* In virtio_pci.c: sets dev->transport; 0, or a status when the reason has been told. */
+int virtio_pci_create(struct virtio_device *dev);
 
 #endif

@@ -9,6 +9,11 @@
 
 #include <sys/uio.h>
 
+/* The layouts and flags; its own struct vring is of no use here. */
+#define vring linux_vring
+#include <linux/virtio_ring.h>
+#undef vring
+
 #include "memory.h"
 
 #define VRING_MOST		1024	/* descriptors; a power of two */
@@ -47,6 +52,15 @@ int vring_take(struct vring *r, struct vchain *chain);
 
 /* Gives a chain back with @len bytes written into it. In any order. */
 void vring_give(struct vring *r, u16 head, u32 len);
+
+/* A chain and how much was written into it. */
+struct vring_given {
+	u16 head;
+	u32 len;
+};
+
+/* Gives back up to r->size chains that belong together: the guest sees all, or none. */
+void vring_give_all(struct vring *r, const struct vring_given *given, unsigned int nr);
 
 /* Whether the guest wants to be told of what was given since this was last asked. */
 bool vring_wants_signal(struct vring *r);
