@@ -18,6 +18,7 @@ struct command {
 extern const struct command cmd_run;
 extern const struct command cmd_caps;
 extern const struct command cmd_doctor;
+extern const struct command cmd_disk;
 
 /*
  * getopt_long() that tells in words what is wrong with an option. Returns the

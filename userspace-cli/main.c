@@ -14,6 +14,7 @@
 static const struct command * const commands[] = {
 	&cmd_run,
 	&cmd_caps,
+	&cmd_disk,
 	&cmd_doctor,
 };
 
