@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "terminal.h"
 
 static void line(const char *fmt, va_list ap)
 {
@@ -18,10 +19,12 @@ static void line(const char *fmt, va_list ap)
 	int n;
 
 	memcpy(text, prefix, len);
-	n = vsnprintf(text + len, sizeof(text) - len - 1, fmt, ap);
+	n = vsnprintf(text + len, sizeof(text) - len - 2, fmt, ap);
 	if (n > 0)
 		len += strlen(text + len);
-	text[len++] = '\n';
+	/* Room is left for both characters and the 0 that is not sent. */
+	strcpy(text + len, terminal_newline());
+	len += strlen(text + len);
 	/* There is nobody left to tell when stderr itself fails. */
 	if (write(STDERR_FILENO, text, len) < 0)
 		return;
