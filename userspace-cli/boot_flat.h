@@ -17,11 +17,10 @@
  *	long		64-bit code, the first 4 GiB mapped one to one by pages of
  *			2 MiB, RSP below the image.
  *
- * In the last two modes guest physical 0x8000 to 0xffff is the stacks, shared
- * out evenly; the GDT is at 0x1000 (selectors 0x08: 32-bit code, 0x10: data,
- * 0x18: 64-bit code), page tables of long mode at 0x2000 to 0x7fff. There
- * is no IDT. The console is a 16550 at port 0x3f8, and a write to port 0xf4
- * ends the guest with the lowest byte as its status.
+ * In the last two modes guest physical 0x8000 to 0xffff is the stacks, shared out
+ * evenly; below are the tables of cpu_start.h. There is no IDT. The console is a
+ * 16550 at port 0x3f8, and a write to port 0xf4 ends the guest with the lowest
+ * byte as its status.
  */
 #ifndef LODGE_CLI_BOOT_FLAT_H
 #define LODGE_CLI_BOOT_FLAT_H

@@ -1,253 +1,229 @@
 // SPDX-License-Identifier: GPL-2.0
-/* `lodge run`: makes a machine from the options, runs it, tells how it ended. */
+/*
+ * `lodge run`: makes a machine from the options, runs it, tells how it ended. A machine is
+ * either bare CPUs with a flat image, or a PC with an operating system.
+ */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "boot_flat.h"
 #include "commands.h"
-#include "devices.h"
+#include "console.h"
+#include "dump.h"
 #include "err.h"
-#include "json.h"
-#include "loop.h"
-#include "machine.h"
+#include "gdb.h"
+#include "guest.h"
+#include "run_options.h"
+#include "run_report.h"
+#include "sandbox.h"
+#include "terminal.h"
 
-#define DEFAULT_MEMORY	(64 * MIB)
-/* The size in KiB is handed to the guest in 32 bits. */
-#define MOST_MEMORY	((BIT_ULL(32) - 4) * KIB)
-
-struct run_options {
-	struct machine_config machine;
-	const char *image;
-	enum flat_mode mode;
-	u64 timeout_ns;
-	bool json;
+struct run {
+	struct run_options options;
+	struct machine machine;
+	struct guest guest;
+	struct console *console;
+	struct dump dump;
 };
 
-enum {
-	OPT_FLAT = 1, OPT_MODE, OPT_MEM, OPT_CPUS, OPT_DEVICE, OPT_TIMEOUT,
-	OPT_VERBOSE, OPT_JSON,
-};
-
-static const struct option options[] = {
-	{ "flat", required_argument, NULL, OPT_FLAT },
-	{ "mode", required_argument, NULL, OPT_MODE },
-	{ "mem", required_argument, NULL, OPT_MEM },
-	{ "cpus", required_argument, NULL, OPT_CPUS },
-	{ "device", required_argument, NULL, OPT_DEVICE },
-	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
-	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ 0 }
-};
-
-static int memory_option(struct run_options *o, const char *text)
+static int no_room(const char *what)
 {
-	u64 size;
+	return err(STATUS_HOST, "run: no room or memory for %s", what);
+}
 
-	if (!parse_size(text, &size))
-		return err(STATUS_USAGE,
-			   "--mem: '%s' is no size: give a number with K, M or G, such as 64M",
-			   text);
-	if (size < FLAT_LEAST || size > MOST_MEMORY || size % PAGE_SIZE)
-		return err(STATUS_USAGE,
-			   "--mem: %s cannot be: it has to be from %lluK to %lluK, in steps of 4K",
-			   text, FLAT_LEAST / KIB, MOST_MEMORY / KIB);
-	o->machine.memory = size;
+/* ---- devices ------------------------------------------------------------------ */
+
+static int add_flat_devices(struct run *r)
+{
+	struct machine *m = &r->machine;
+
+	if (!serial_create(m, STDIN_FILENO, STDOUT_FILENO) || !exit_port_create(m))
+		return no_room("the devices");
 	return 0;
 }
 
-static int cpus_option(struct run_options *o, const char *text)
+static int add_console(struct run *r)
 {
-	u64 cpus;
+	struct machine *m = &r->machine;
+	struct console_files files = { -1, -1, -1 }, none = files;
+	bool virtio = r->options.virtio_console;
+	int status = 0;
 
-	if (!parse_number(text, 1, MACHINE_MAX_CPUS, &cpus))
-		return err(STATUS_USAGE,
-			   "--cpus: '%s' cannot be: give a number from 1 to %u",
-			   text, MACHINE_MAX_CPUS);
-	o->machine.cpus = cpus;
-	return 0;
-}
-
-static int one_option(struct run_options *o, int option)
-{
-	switch (option) {
-	case OPT_FLAT:
-		o->image = optarg;
-		return 0;
-	case OPT_MODE:
-		if (flat_mode_parse(optarg, &o->mode))
-			return 0;
-		return err(STATUS_USAGE,
-			   "--mode: there is no mode '%s': give real, protected or long",
-			   optarg);
-	case OPT_MEM:
-		return memory_option(o, optarg);
-	case OPT_CPUS:
-		return cpus_option(o, optarg);
-	case OPT_DEVICE:
-		o->machine.device = optarg;
-		return 0;
-	case OPT_TIMEOUT:
-		if (parse_seconds(optarg, &o->timeout_ns))
-			return 0;
-		return err(STATUS_USAGE,
-			   "--timeout: '%s' is no time: give seconds above 0, such as 10 or 0.5",
-			   optarg);
-	case OPT_VERBOSE:
-		o->machine.verbose = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	default:
-		return STATUS_USAGE;	/* told by next_option() */
-	}
-}
-
-static int parse(struct run_options *o, int argc, char **argv)
-{
-	int option, status;
-
-	while ((option = next_option(argc, argv, options)) != -1) {
-		status = one_option(o, option);
+	if (strcmp(r->options.console, "none")) {
+		status = console_open(m, r->options.console, &r->console);
 		if (status)
 			return status;
+		files = console_files(r->console);
 	}
-	if (optind < argc)
-		return err(STATUS_USAGE,
-			   "run: '%s' is too much: images are given with --flat IMAGE",
-			   argv[optind]);
-	if (!o->image)
-		return err(STATUS_USAGE,
-			   "run: nothing to run: give an image with --flat IMAGE");
-	return 0;
+	if (virtio)
+		status = virtio_console_create(m, files.in_fd, files.out_fd, files.terminal_fd);
+	if (virtio)
+		files = none;
+	if (!status && !serial_create(m, files.in_fd, files.out_fd))
+		status = no_room("the serial port");
+	return status;
 }
 
-static const char *end_name(enum end_kind kind)
+static int add_virtio(struct run *r)
 {
-	static const char * const names[] = {
-		[END_NONE] = "none",
-		[END_EXIT] = "exit",
-		[END_POWER_OFF] = "power-off",
-		[END_RESET] = "reset",
-		[END_HALT] = "halt",
-		[END_SHUTDOWN] = "shutdown",
-		[END_ENTRY_FAILED] = "entry-failed",
-		[END_INTERNAL_ERROR] = "internal-error",
-		[END_UNKNOWN_EXIT] = "unknown-exit",
-		[END_CONSOLE] = "console",
-		[END_HOST] = "host",
-		[END_TIMEOUT] = "timeout",
-		[END_SIGNAL] = "signal",
+	const struct run_options *o = &r->options;
+	struct machine *m = &r->machine;
+	unsigned int i;
+	int status = 0;
+
+	for (i = 0; i < o->nr_disks && !status; i++)
+		status = virtio_blk_create(m, &o->disk[i]);
+	if (!status && o->net.kind != NET_NONE)
+		status = virtio_net_create(m, &o->net);
+	if (!status && o->rng)
+		status = virtio_rng_create(m);
+	return status;
+}
+
+static int add_pc_devices(struct run *r)
+{
+	struct machine *m = &r->machine;
+	int status;
+
+	if (!exit_port_create(m))
+		return no_room("the exit port");
+	if (!debug_console_create(m, STDERR_FILENO) || !rtc_create(m) || !i8042_create(m) ||
+	    !pm_create(m) || !pci_create(m))
+		return STATUS_HOST;	/* told */
+	status = add_console(r);
+	return status ? status : add_virtio(r);
+}
+
+/* ---- what happens before and after ---------------------------------------------- */
+
+static bool has_crashed(enum end_kind kind)
+{
+	return kind == END_SHUTDOWN || kind == END_ENTRY_FAILED ||
+	       kind == END_INTERNAL_ERROR || kind == END_UNKNOWN_EXIT;
+}
+
+static void dump(struct run *r)
+{
+	bool keep = r->dump.fd >= 0 && has_crashed(r->machine.end.kind) &&
+		    !dump_write(&r->machine, r->dump.fd);
+
+	dump_close(&r->dump, keep);
+	if (keep)
+		note("run: the guest's memory and CPUs are in %s", r->dump.path);
+}
+
+/* From the main thread, with all others there and the guest not yet running. */
+static int shut_sandbox(void *arg)
+{
+	struct run *r = arg;
+	struct sandbox_needs needs = {
+		.sockets = r->options.net.kind == NET_USER && !r->options.flat,
+		.accept = r->options.gdb || !strncmp(r->options.console, "socket=", 7),
+		.disks = r->options.nr_disks,
+		.link = r->dump.fd >= 0,
 	};
 
-	return names[kind];
+	return sandbox_enter(&needs);
 }
 
-/* Calls @tell for each exit reason that was seen, with the sum of all CPUs. */
-static void each_exit(const struct machine *m, FILE *f,
-		      void (*tell)(FILE *f, bool first, const char *name, u64 n))
-{
-	char number[16];
-	bool first = true;
-	unsigned int reason, i;
-
-	for (reason = 0; reason < MACHINE_EXITS; reason++) {
-		const char *name = loop_exit_name(reason);
-		u64 n = 0;
-
-		for (i = 0; i < m->nr_cpus; i++)
-			n += m->cpus[i].exits[reason];
-		if (!n)
-			continue;
-		snprintf(number, sizeof(number), "%u", reason);
-		tell(f, first, name ? name : number, n);
-		first = false;
-	}
-}
-
-static void tell_words(FILE *f, bool first, const char *name, u64 n)
-{
-	fprintf(f, "%s%s %llu", first ? " " : ", ", name, n);
-}
-
-static void tell_json(FILE *f, bool first, const char *name, u64 n)
-{
-	fprintf(f, "%s\"%s\":%llu", first ? "" : ",", name, n);
-}
-
-static void report(const struct machine *m, const struct run_options *o)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f;
-
-	if (m->end.text[0])
-		note("%s", m->end.text);
-	if (!o->json && !o->machine.verbose)
-		return;
-	/* Built in memory, so that the line goes out whole. */
-	f = open_memstream(&text, &size);
-	if (!f)
-		return;
-	if (o->json) {
-		fprintf(f, "{\"end\":\"%s\",\"status\":%d,\"message\":",
-			end_name(m->end.kind), m->end.status);
-		json_string(f, m->end.text);
-		fputs(",\"exits\":{", f);
-		each_exit(m, f, tell_json);
-		fputs("}}\n", f);
-	} else {
-		fprintf(f, "lodge: run: %s, status %d; exits:",
-			end_name(m->end.kind), m->end.status);
-		each_exit(m, f, tell_words);
-		fputs("\n", f);
-	}
-	if (!fclose(f) && write(STDERR_FILENO, text, size) < 0)
-		size = 0;
-	free(text);
-}
-
-static int boot(struct machine *m, void *arg)
+static int boot_flat(struct machine *m, void *arg)
 {
 	const struct run_options *o = arg;
 
-	return flat_boot(m, o->image, o->mode);
+	return flat_boot(m, o->flat, o->mode);
+}
+
+/* ---- the command ---------------------------------------------------------------- */
+
+static int prepare(struct run *r)
+{
+	const struct run_options *o = &r->options;
+	struct machine *m = &r->machine;
+	int status;
+
+	status = machine_create(m, &o->machine);
+	if (!status)
+		status = o->flat ? add_flat_devices(r) : add_pc_devices(r);
+	if (status)
+		return status;
+	m->boot = o->flat ? boot_flat : guest_boot;
+	m->boot_arg = o->flat ? (void *)o : &r->guest;
+	status = machine_boot(m);
+	if (!status && o->gdb)
+		status = gdb_create(m, o->gdb);
+	if (!status && r->console)
+		status = console_start(r->console);
+	if (!status && !o->no_sandbox) {
+		m->ready = shut_sandbox;
+		m->ready_arg = r;
+	}
+	return status;
+}
+
+static int run(struct run *r)
+{
+	struct machine *m = &r->machine;
+	int status = prepare(r);
+
+	if (!status) {
+		machine_run(m, r->options.timeout_ns);
+		terminal_restore();
+		dump(r);
+		run_report(m, r->options.json, r->options.machine.verbose);
+		status = m->end.status;
+	}
+	machine_destroy(m);
+	return status;
+}
+
+/* Does all that can be done without a machine, and tells what would be run. */
+static int dry_run(struct run *r)
+{
+	const struct run_options *o = &r->options;
+	struct memory mem = { 0 };
+	struct boot_entry entry;
+	int status = 0;
+
+	if (memory_create(&mem, o->machine.memory))
+		return err(STATUS_HOST, "memory: %llu KiB cannot be had",
+			   o->machine.memory / KIB);
+	if (!o->flat)
+		status = guest_load(&r->guest, &mem, o->machine.cpus, &entry);
+	if (!status && o->flat)
+		printf("flat image %s, %u CPUs, %llu KiB\n", o->flat, o->machine.cpus,
+		       o->machine.memory / KIB);
+	else if (!status)
+		printf("%s %s, %llu bytes, entry %#llx; initrd %llu bytes; %u CPUs, %llu KiB; command line: %s\n",
+		       r->guest.loader->name, r->guest.file.path, r->guest.file.size, entry.rip,
+		       r->guest.request.initrd.size, o->machine.cpus, o->machine.memory / KIB,
+		       r->guest.command_line);
+	memory_destroy(&mem);
+	return status;
 }
 
 static int run_main(int argc, char **argv)
 {
-	struct run_options o = {
-		.machine = {
-			.device = DEVICE_DEFAULT,
-			.memory = DEFAULT_MEMORY,
-			.cpus = 1,
-		},
-		.mode = FLAT_LONG,
-	};
-	struct machine m;
+	struct run *r = calloc(1, sizeof(*r));
 	int status;
 
-	status = parse(&o, argc, argv);
-	if (status)
-		return status;
-	status = machine_create(&m, &o.machine);
-	if (!status) {
-		m.boot = boot;
-		m.boot_arg = &o;
-		status = machine_boot(&m);
+	if (!r)
+		return err(STATUS_HOST, "run: no memory");
+	r->dump.fd = -1;
+	status = run_options_parse(&r->options, argc, argv);
+	if (!status && !r->options.flat)
+		status = guest_open(&r->guest, &r->options);
+	if (!status && r->options.dry_run)
+		status = dry_run(r);
+	else if (!status) {
+		if (r->options.dump)
+			status = dump_open(&r->dump, r->options.dump);
+		if (!status)
+			status = run(r);
 	}
-	if (!status) {
-		if (!serial_create(&m, STDIN_FILENO, STDOUT_FILENO) || !exit_port_create(&m))
-			status = err(STATUS_HOST, "run: no memory for the devices");
-	}
-	if (!status) {
-		machine_run(&m, o.timeout_ns);
-		report(&m, &o);
-		status = m.end.status;
-	}
-	machine_destroy(&m);
+	guest_close(&r->guest);
+	dump_close(&r->dump, false);
+	free(r);
 	return status;
 }
 
@@ -255,24 +231,30 @@ const struct command cmd_run = {
 	.name = "run",
 	.summary = "run a guest",
 	.help =
-"usage: lodge run --flat IMAGE [options]\n"
+"usage: lodge run [KERNEL] [options]           a PC with an operating system\n"
+"       lodge run --flat IMAGE [options]       bare CPUs\n"
 "\n"
-"Loads IMAGE at guest physical 0x10000 and starts every CPU there.\n"
-"\n"
-"  --mode real|protected|long  how the CPUs start (long)\n"
-"  --mem SIZE       memory, such as 512K, 64M or 2G (64M)\n"
+"  --initrd FILE    --append TEXT    --module FILE[,ARGS]    of the kernel\n"
+"  --unpack         take the kernel out of a bzImage here, not in the guest\n"
+"  --mem SIZE       memory, such as 64M or 2G (512M; flat: 64M)\n"
 "  --cpus N         number of CPUs (1)\n"
+"  --disk FILE[,ro][,direct]     a raw image or a block device; repeatable\n"
+"  --net user|tap=IF|none        network (user)\n"
+"  --publish [ADDR:]HOST:GUEST[/udp]   a guest's port on the host\n"
+"  --console stdio|pty|socket=PATH|file=PATH|none[,virtio]     (stdio)\n"
+"  --rng            entropy from the host\n"
+"  --mode real|protected|long    how the CPUs start with --flat (long)\n"
 "  --device FILE    the hypervisor's device (" DEVICE_DEFAULT ")\n"
 "  --timeout S      end the guest after S seconds\n"
-"  --verbose        name accesses to ports and addresses where nothing is,\n"
-"                   and count the VM exits\n"
-"  --json           tell on stderr in one line of JSON how the guest ended\n"
+"  --no-reboot      end when the guest resets itself\n"
+"  --gdb[=PORT|stdio]            wait for a debugger (1234)\n"
+"  --dump-on-crash FILE          an ELF core of a guest that crashes\n"
+"  --no-sandbox     --verbose    --json    --dry-run\n"
 "\n"
-"The guest's console (16550, port 0x3f8) is stdin and stdout. A write to port\n"
-"0xf4 ends the guest: its lowest byte is the exit status. When every CPU has\n"
-"halted the status is 0. lodge's own statuses (with a line on stderr):\n"
-"64 usage, 65 image, 66 device, 67 refused by this machine, 68 triple fault,\n"
-"69 failed VM entry, 70 internal error, 71 unknown exit, 72 console,\n"
-"124 timeout, 128+N signal N. See lodge(1).\n",
+"On a terminal Ctrl-a x ends the guest, Ctrl-a h helps. Without KERNEL one is\n"
+"looked for. The status is the guest's own (port 0xf4), 0 when it powered\n"
+"down, or lodge's: 64 usage, 65 image, 66 device, 67 host, 68 triple fault,\n"
+"69 failed entry, 70 internal error, 71 unknown exit, 72 console, 124 timeout,\n"
+"128+N signal N. See lodge-run(1).\n",
 	.main = run_main,
 };
