@@ -92,6 +92,62 @@ t_times()
 	done
 }
 
+# bad_linux PATTERN ARGUMENT...: of `lodge run` with a file that is no kernel.
+bad_linux()
+{
+	pattern=$1
+	shift
+	refused 64 "$pattern" run "$GUESTS/hello.bin" --device "$DEVICE" "$@"
+}
+
+t_disks()
+{
+	bad_linux "--disk: '' cannot be: *" --disk ""
+	bad_linux "--disk: '' cannot be: *" --disk ,ro
+	bad_linux "--disk: 'rw' cannot be: *" --disk file,rw
+	bad_linux "--disk: 'i' cannot be: a machine takes no more than 8" --disk a --disk b \
+		--disk c --disk d --disk e --disk f --disk g --disk h --disk i
+}
+
+t_networks()
+{
+	for net in "" users tap tap= tap=anamewhichistoolong; do
+		bad_linux "--net: '$net' cannot be: *" --net "$net"
+	done
+	for ports in "" 80 80: :80 0:80 80:0 65536:80 80:65536 1:2:3 1.2.3.4.5:1:2 \
+		80:80/sctp 127.0.0.1:80:80:80 x:80; do
+		bad_linux "--publish: '$ports' cannot be: *" --publish "$ports"
+	done
+	bad_linux "--publish: goes with --net user only: *" --net none --publish 80:80
+}
+
+t_consoles()
+{
+	for console in "" tty socket socket= file= ,virtio stdio,virtual; do
+		bad_linux "--console: '*' cannot be: *" --console "$console"
+	done
+	for port in "" 0 65536 x; do
+		bad_linux "--gdb: '$port' cannot be: *" "--gdb=$port"
+	done
+	bad_linux "--gdb: stdio is the console's already: *" --gdb=stdio
+}
+
+t_what_does_not_go_together()
+{
+	bad_option "--disk: a flat guest has no such thing: *" --disk file
+	bad_option "--initrd: a flat guest has no such thing: *" --initrd file
+	refused 64 "run: 'b' is too much: *" run a b
+}
+
+t_kernels()
+{
+	refused 65 "$GUESTS/hello.bin: is no kernel that lodge knows: *" run \
+		"$GUESTS/hello.bin" --device "$DEVICE"
+	refused 65 "/none/such: *: No such file or directory*" run /none/such
+	refused 65 "/tmp: *is a directory*" run /tmp
+	refused 64 "run: nothing to run: *" run --device "$DEVICE"
+}
+
 t_image_missing()
 {
 	bad_image "/none/such: the image cannot be opened: No such file or directory" /none/such

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The CLI's parts without a virtual machine: options, buses, the serial port,
- * the exit loop fed with the exits of a hostile device, the doctor's judgement
- * on machines that nobody here has. Built with the sanitizers.
+ * The CLI's parts without a virtual machine: options, buses, the exit loop fed with the
+ * exits of a hostile device, the doctor's judgement on machines that nobody here has. Built
+ * with the sanitizers. The devices have programs of their own.
  *
- * The hostile run pages are the test of bug class 7 (trusting kvm_run), the
- * random accesses to the serial port that of class 39 (device models).
+ * The hostile run pages are the test of bug class 7 (trusting kvm_run).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "boot_flat.h"
@@ -28,45 +23,8 @@
 #include "fate.h"
 #include "json.h"
 #include "loop.h"
+#include "units.h"
 #include "vmx_caps.h"
-
-/* ---- the harness ---------------------------------------------------------- */
-
-static int failures;
-static u64 seed;
-
-#define CHECK(cond)	do {						\
-	if (!(cond)) {							\
-		printf("# %s:%d: expected: %s\n", __FILE__, __LINE__, #cond); \
-		failures++;						\
-	}								\
-} while (0)
-
-#define CHECK_EQ(got, want)	do {					\
-	long long g = (got), w = (want);				\
-									\
-	if (g != w) {							\
-		printf("# %s:%d: %s is %#llx, expected %#llx\n", __FILE__, \
-		       __LINE__, #got, g, w);				\
-		failures++;						\
-	}								\
-} while (0)
-
-#define CHECK_HAS(text, part)	do {					\
-	if (!strstr(text, part)) {					\
-		printf("# %s:%d: \"%s\" expected in \"%s\"\n", __FILE__, \
-		       __LINE__, part, text);				\
-		failures++;						\
-	}								\
-} while (0)
-
-static u64 next_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 /* ---- the command line ------------------------------------------------------ */
 
@@ -209,7 +167,7 @@ static void test_bus_random(void)
 	memset(model, 0xff, sizeof(model));
 	memset(model + 8, 0, 16);
 	memset(model + 0x1b, 0, 11);
-	for (i = 0; i < 100000; i++) {
+	for (i = 0; i < rounds(100000); i++) {
 		unsigned int size = sizes[next_random() % 4];
 		unsigned int at = next_random() % (sizeof(model) - 8);
 		u64 value = next_random();
@@ -243,32 +201,7 @@ static void test_bus_whole(void)
 	CHECK_EQ(data, 0xffffffff);
 }
 
-/* ---- a machine without a device -------------------------------------------- */
-
-#define RUN_SIZE	(3 * PAGE_SIZE)
-
-static void fake_machine(struct machine *m, struct cpu *cpu)
-{
-	CHECK(!machine_prepare(m, false));
-	memset(cpu, 0, sizeof(*cpu));
-	m->run_size = RUN_SIZE;
-	m->nr_cpus = 1;
-	m->cpus = cpu;
-	cpu->machine = m;
-	cpu->fd = -1;
-	/* Nothing is behind the page: to touch it is a crash. */
-	cpu->run = mmap(NULL, RUN_SIZE + PAGE_SIZE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mprotect((u8 *)cpu->run + RUN_SIZE, PAGE_SIZE, PROT_NONE);
-}
-
-static void fake_free(struct machine *m, struct cpu *cpu)
-{
-	munmap(cpu->run, RUN_SIZE + PAGE_SIZE);
-	m->nr_cpus = 0;
-	m->cpus = NULL;
-	machine_destroy(m);
-}
+/* ---- memory and ends -------------------------------------------------------- */
 
 static void test_memory(void)
 {
@@ -582,7 +515,7 @@ static void test_run_page_random(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < 5000; i++)
+	for (i = 0; i < rounds(5000); i++)
 		CHECK(run_once(random_page, 0).kind != END_NONE);
 }
 
@@ -596,167 +529,6 @@ static void test_entry_reasons(void)
 	CHECK_HAS(fate_entry_reason(33), "does not name");
 	CHECK_HAS(fate_entry_reason(0x80000007), "does not name");
 	CHECK_HAS(fate_entry_reason(~0ull), "does not name");
-}
-
-/* ---- the serial port -------------------------------------------------------- */
-
-struct console {
-	struct machine m;
-	struct cpu cpu;
-	int in[2], out[2];
-};
-
-static void console_open(struct console *c)
-{
-	fake_machine(&c->m, &c->cpu);
-	CHECK(!pipe2(c->in, O_NONBLOCK) && !pipe2(c->out, O_NONBLOCK));
-	CHECK(serial_create(&c->m, c->in[0], c->out[1]));
-}
-
-static void console_close(struct console *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < 2; i++) {
-		close(c->in[i]);
-		close(c->out[i]);
-	}
-	fake_free(&c->m, &c->cpu);
-}
-
-static u8 in_byte(struct console *c, unsigned int reg)
-{
-	u8 value = 0;
-
-	bus_read(&c->m.ports, PORT_SERIAL + reg, &value, 1);
-	return value;
-}
-
-static void out_byte(struct console *c, unsigned int reg, u8 value)
-{
-	bus_write(&c->m.ports, PORT_SERIAL + reg, &value, 1);
-}
-
-/* What the main thread does when its wait says that there is input. */
-static bool feed(struct console *c)
-{
-	struct event_source *s = &c->m.events.source[0];
-
-	if (!s->wanted(s->arg))
-		return false;
-	s->ready(s->arg, POLLIN);
-	return true;
-}
-
-static void test_serial_registers(void)
-{
-	struct console c;
-	char said[8];
-	u16 word = 'x' | 0x5500;
-
-	console_open(&c);
-	CHECK_EQ(in_byte(&c, 5), 0x60);
-	CHECK_EQ(in_byte(&c, 2), 0x01);
-	out_byte(&c, 2, 0x01);
-	CHECK_EQ(in_byte(&c, 2), 0xc1);
-	out_byte(&c, 7, 0x3c);
-	CHECK_EQ(in_byte(&c, 7), 0x3c);
-	/* With the divisor's latch open nothing is printed. */
-	out_byte(&c, 3, 0x83);
-	out_byte(&c, 0, 0x0c);
-	out_byte(&c, 1, 0x01);
-	CHECK_EQ(in_byte(&c, 0), 0x0c);
-	CHECK_EQ(in_byte(&c, 1), 0x01);
-	out_byte(&c, 3, 0x03);
-	CHECK_EQ(in_byte(&c, 1), 0x00);
-	out_byte(&c, 0, 'o');
-	out_byte(&c, 0, 'k');
-	bus_write(&c.m.ports, PORT_SERIAL, &word, 2);
-	CHECK_EQ(read(c.out[0], said, sizeof(said)), 3);
-	CHECK(!memcmp(said, "okx", 3));
-	CHECK_EQ(in_byte(&c, 1), 0x55);
-	console_close(&c);
-}
-
-static void test_serial_input(void)
-{
-	u8 bytes[3000], got[3000];
-	unsigned int n = 0, i;
-	struct console c;
-	u64 count;
-
-	console_open(&c);
-	for (i = 0; i < sizeof(bytes); i++)
-		bytes[i] = next_random();
-	CHECK_EQ(write(c.in[1], bytes, sizeof(bytes)), sizeof(bytes));
-	while (n < sizeof(got)) {
-		while (feed(&c) && !(in_byte(&c, 5) & 1))
-			;
-		/* Full: only a byte taken makes room, and the wait is told. */
-		if (n + 1024 < sizeof(got)) {
-			CHECK(!feed(&c));
-			CHECK(read(c.m.wake_fd, &count, 8) < 0);
-			got[n++] = in_byte(&c, 0);
-			CHECK_EQ(read(c.m.wake_fd, &count, 8), 8);
-		}
-		while (in_byte(&c, 5) & 1 && n < sizeof(got))
-			got[n++] = in_byte(&c, 0);
-	}
-	CHECK(!memcmp(got, bytes, sizeof(bytes)));
-	CHECK_EQ(in_byte(&c, 5), 0x60);
-	CHECK_EQ(in_byte(&c, 0), 0);
-	/* At its end the file is asked no more. */
-	close(c.in[1]);
-	c.in[1] = open("/dev/null", O_RDONLY);
-	CHECK(feed(&c));
-	CHECK(!feed(&c));
-	console_close(&c);
-}
-
-static void test_serial_random(void)
-{
-	static const unsigned int sizes[] = { 1, 2, 4 };
-	struct console c;
-	u8 said[4096];
-	unsigned int i;
-
-	console_open(&c);
-	for (i = 0; i < 200000; i++) {
-		unsigned int size = sizes[next_random() % 3];
-		u64 value = next_random(), port = 0x3f0 + value % 24;
-
-		if (value >> 32 & 1)
-			bus_write(&c.m.ports, port, &value, size);
-		else
-			bus_read(&c.m.ports, port, &value, size);
-		if (value >> 40 & 1 && write(c.in[1], &value, 8) > 0)
-			feed(&c);
-		if (i % 512 == 0)
-			while (read(c.out[0], said, sizeof(said)) > 0)
-				;
-	}
-	CHECK(!machine_ended(&c.m));
-	console_close(&c);
-}
-
-static void test_serial_lost_output(void)
-{
-	struct console c;
-
-	console_open(&c);
-	close(c.out[0]);
-	c.out[0] = open("/dev/null", O_RDONLY);
-	out_byte(&c, 0, 'x');
-	CHECK(machine_ended(&c.m));
-	CHECK_EQ(c.m.end.status, STATUS_CONSOLE);
-	/* Once the machine has ended a full console holds nobody up. */
-	console_close(&c);
-	console_open(&c);
-	while (write(c.out[1], "xxxxxxxx", 8) > 0)
-		;
-	machine_stop(&c.m, END_TIMEOUT, STATUS_TIMEOUT, NULL);
-	out_byte(&c, 0, 'x');
-	console_close(&c);
 }
 
 /* ---- CPUID, MSRs, the doctor -------------------------------------------------- */
@@ -777,7 +549,8 @@ static void test_cpuid(void)
 	e[2].index = 1;
 	e[3].function = 0xb;
 	e[3].index = 2;
-	cpuid_for_cpu(&u.id, 5, 6);
+	cpuid_for_cpu(&u.id, 5, 6, true);
+	CHECK_EQ(e[0].ecx, 0x81000000);
 	CHECK_EQ(e[0].ebx, 0x05081234);
 	CHECK_EQ(e[0].edx & BIT_ULL(28), BIT_ULL(28));
 	CHECK_EQ(e[1].edx, 5);
@@ -788,7 +561,7 @@ static void test_cpuid(void)
 	CHECK_EQ(e[2].ecx, 0x201);
 	CHECK_EQ(e[3].ebx, 0);
 	CHECK_EQ(e[3].edx, 5);
-	cpuid_for_cpu(&u.id, 0, 1);
+	cpuid_for_cpu(&u.id, 0, 1, false);
 	CHECK_EQ(e[0].ebx, 0x00011234);
 	CHECK_EQ(e[0].edx & BIT_ULL(28), 0);
 }
@@ -927,7 +700,7 @@ static void test_doctor_device(void)
 
 /* ---- all of them ---------------------------------------------------------------- */
 
-static const struct { const char *name; void (*run)(void); } tests[] = {
+static const struct unit tests[] = {
 	{ "sizes", test_sizes },
 	{ "numbers", test_numbers },
 	{ "seconds", test_seconds },
@@ -942,10 +715,6 @@ static const struct { const char *name; void (*run)(void); } tests[] = {
 	{ "fates_class_7", test_fates },
 	{ "run_page_random_class_7", test_run_page_random },
 	{ "entry_reasons", test_entry_reasons },
-	{ "serial_registers", test_serial_registers },
-	{ "serial_input", test_serial_input },
-	{ "serial_random_class_39", test_serial_random },
-	{ "serial_lost_output", test_serial_lost_output },
 	{ "cpuid", test_cpuid },
 	{ "vmx_bits", test_vmx_bits },
 	{ "doctor_cpu", test_doctor_cpu },
@@ -955,25 +724,5 @@ static const struct { const char *name; void (*run)(void); } tests[] = {
 
 int main(int argc, char **argv)
 {
-	unsigned int i, bad = 0;
-	int c;
-
-	seed = (u64)time(NULL) << 20 | getpid();
-	while ((c = getopt(argc, argv, "d:s:")) != -1) {
-		if (c == 's')
-			seed = strtoull(optarg, NULL, 0) | 1;
-		else if (c != 'd')
-			return 1;
-	}
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("KTAP version 1\n1..%zu\n# seed %llu\n", ARRAY_SIZE(tests), seed);
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		failures = 0;
-		tests[i].run();
-		printf("%s %u %s\n", failures ? "not ok" : "ok", i + 1,
-		       tests[i].name);
-		bad += !!failures;
-	}
-	return bad ? 1 : 0;
+	return units_main(argc, argv, tests, ARRAY_SIZE(tests));
 }
