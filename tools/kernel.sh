@@ -11,7 +11,8 @@
 #	package's and is built (tools/debug-kernel.sh)
 #
 # Leaves  build/headers-LANE   the headers, a KDIR for out-of-tree modules
-#         build/kernel-LANE    vmlinuz, config, the modules of KVM
+#         build/kernel-LANE    vmlinuz, config, the modules of KVM; in guest/ those that
+#                              a guest needs for its devices, numbered as they are loaded
 
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -73,6 +74,34 @@ make_headers()
 	fi
 }
 
+# Those that this kernel has as modules; each behind the ones that it needs.
+GUEST_MODULES=(
+	virtio/virtio_ring virtio/virtio virtio/virtio_pci_legacy_dev
+	virtio/virtio_pci_modern_dev virtio/virtio_pci
+	block/virtio_blk core/failover net/net_failover net/virtio_net
+	char/virtio_console hw_random/virtio-rng
+	acpi/button input/evdev pvpanic/pvpanic pvpanic/pvpanic-pci
+)
+
+# guest_modules FROM TO
+guest_modules()
+{
+	local name file n=10
+	mkdir "$2"
+	for name in "${GUEST_MODULES[@]}"; do
+		for file in "$1"/drivers/"$name".ko* "$1"/drivers/*/"$name".ko* \
+			"$1"/net/"$name".ko*; do
+			[ -e "$file" ] || continue
+			cp "$file" "$2/$n-${file##*/}"
+			n=$((n + 1))
+			break
+		done
+	done
+	for file in "$2"/*.xz; do
+		[ ! -e "$file" ] || xz -d "$file"
+	done
+}
+
 make_image()
 {
 	local tmp=$1 release=$2 mod
@@ -85,6 +114,7 @@ make_image()
 	mod=$tmp/all
 	[ ! -d "$mod/usr/lib/modules" ] || mod=$mod/usr
 	mod=$mod/lib/modules/$release/kernel
+	guest_modules "$mod" "$tmp/guest"
 	mv "$mod/virt/lib/irqbypass.ko"* "$mod/arch/x86/kvm/kvm.ko"* \
 		"$mod/arch/x86/kvm/kvm-intel.ko"* "$mod/arch/x86/kernel/msr.ko"* "$tmp/"
 	for mod in "$tmp"/*.ko.xz; do
@@ -111,7 +141,7 @@ point "$LODGE_BUILD/headers-$lane" "$dir/kdir"
 
 if [ "$what" = all ]; then
 	# a number for what is taken out of the package: raise it with make_image
-	dir=$LODGE_CACHE/kernel/$release.2
+	dir=$LODGE_CACHE/kernel/$release.3
 	[ -d "$dir" ] || say "unpacking Linux $release (one package, 30 MB)"
 	cached "$dir" make_image "$release"
 	point "$LODGE_BUILD/kernel-$lane" "$dir"

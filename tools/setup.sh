@@ -22,5 +22,9 @@ step 1 "packages"
 "$LODGE_TOP/tools/deps.sh" build host
 step 2 "the test kernel, Linux ${lane/debug/6.1 with its detectors of bugs}"
 "$LODGE_TOP/tools/kernel.sh" "$lane"
+# Guests run both.
+for guest in 6.1 6.12; do
+	[ "$guest" = "$lane" ] || "$LODGE_TOP/tools/kernel.sh" "$guest"
+done
 step 3 "the emulator"
 "$LODGE_TOP/tools/bochs/build.sh"

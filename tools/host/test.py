@@ -19,6 +19,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import guest
 import image
 import klog
 import ktap
@@ -338,6 +339,9 @@ def common_files(rows):
     guests = os.path.join(paths.BUILD, "selftests", "guest")
     if os.path.isdir(guests):
         files.append(("guest", guests))
+    # Kernels are large: only for those who boot them.
+    if any(r.program.startswith("cli-linux") for r in rows):
+        files += guest.files()
     return files
 
 

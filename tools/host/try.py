@@ -15,6 +15,7 @@ import argparse
 import os
 import sys
 
+import guest
 import image
 import klog
 import machine
@@ -42,6 +43,8 @@ def arguments():
     parser.add_argument("-x", "--exclude", default="", help="CPU features it shall not have")
     parser.add_argument("-A", "--add", default="", help="CPU features it shall have on top")
     parser.add_argument("-w", "--firmware", default="", help="novmx: VT-x locked off")
+    parser.add_argument("-g", "--guests", action="store_true",
+                        help="Linux for guests, in /guest")
     parser.add_argument("-n", "--no-load", action="store_true", help="do not load lodge.ko")
     parser.add_argument("-l", "--full-log", action="store_true",
                         help="print the kernel's log from its first line")
@@ -65,6 +68,8 @@ def files(options):
     guests = os.path.join(paths.BUILD, "selftests", "guest")
     if os.path.isdir(guests):
         found.append(("guest", guests))
+    if options.guests:
+        found += guest.files()
     return found
 
 

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash disable=SC2154,SC2317,SC2034
+#
+# Unmodified Linux as a guest: Debian's kernels with their own drivers, and a busybox that
+# does what people do with a machine. The same on lodge and on kvm_intel. A boot takes a
+# while in an emulator, so each looks at several things.
+
+KERNEL=6.1
+QUIET="quiet panic=-1"
+
+# linux 'COMMANDS' ARGUMENT...: a guest of $KERNEL that runs the commands; what they may
+# call is in selftests/linux/init.
+linux()
+{
+	make_initrd "$1"
+	shift
+	lodge run "$GUESTS/vmlinuz-$KERNEL" --initrd "$tmp/initrd" --device "$DEVICE" \
+		--timeout 100 --append "$QUIET" "$@"
+}
+
+# new_disk SIZE: $disk, empty.
+new_disk()
+{
+	disk=$tmp/disk
+	rm -f "$disk"
+	"$LODGE" disk create "$disk" "$1" || fail "lodge disk create"
+}
+
+make_initrd()
+{
+	[ -e "$GUESTS/vmlinuz-$KERNEL" ] || skip "no kernel for guests"
+	mkdir -p "$tmp/extra"
+	printf '%s\n' "$1" >"$tmp/extra/guest.sh"
+	(cd "$tmp/extra" && find . -type f | cpio -o -H newc 2>/dev/null) >"$tmp/extra.cpio" ||
+		fail "cpio"
+	cat "$GUESTS/initrd-$KERNEL" "$tmp/extra.cpio" >"$tmp/initrd"
+}
+
+# said TEXT: a line of the guest's, whole.
+said()
+{
+	tr -d '\r' <"$tmp/out" | grep -qxF -- "$1" || fail "the guest was to say: $1"
+}
+
+never_said()
+{
+	! grep -q -- "$1" "$tmp/out" || fail "the guest was not to say: $1"
+}
+
+# start_linux 'COMMANDS' ARGUMENT...: the same in the background, as $pid; its output is
+# in $tmp/out.
+start_linux()
+{
+	make_initrd "$1"
+	shift
+	: >"$tmp/out"
+	command_line="$* (in the background)"
+	"$LODGE" run "$GUESTS/vmlinuz-$KERNEL" --initrd "$tmp/initrd" --device "$DEVICE" \
+		--timeout 100 --append "$QUIET" --unpack "$@" \
+		</dev/null >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+}
+
+# Returns when the guest has said it, or the command is gone.
+await()
+{
+	until tr -d '\r' <"$tmp/out" | grep -qxF -- "$1"; do
+		kill -0 $pid 2>/dev/null || fail "the guest was to say: $1"
+		usleep 20000
+	done
+}
+
+end_status()
+{
+	status=0
+	wait $pid || status=$?
+}
+
+# ---- kernels and their sizes --------------------------------------------------------
+
+# As Debian packs it: the kernel unpacks itself.
+t_bzimage()
+{
+	linux 'echo "release $(uname -r)"
+		cat /proc/cmdline
+		grep -c ^processor /proc/cpuinfo
+		grep -q "^flags.* vmx" /proc/cpuinfo && echo "has vmx"
+		complaints
+		grep "16550A" /proc/tty/driver/serial | cut -c 1-2
+		status 7' --net none
+	expect_status 7
+	said "console=ttyS0 $QUIET"
+	said 1
+	said "0:"
+	never_said "has vmx"
+	never_said complaint
+}
+
+# The ELF kernel out of it, by its PVH entry; two CPUs; what a PC has.
+t_elf_with_two_cpus()
+{
+	linux 'grep -c ^processor /proc/cpuinfo
+		taskset 2 sh -c "echo ran on CPU 1"
+		grep -o kvm-clock /sys/devices/system/clocksource/clocksource0/available_clocksource
+		[ "$(date +%Y)" -ge 2024 ] && echo "time of day"
+		grep -q "timer\|LOC" /proc/interrupts && echo "interrupts"
+		[ -e /sys/firmware/acpi/tables/FACP ] && echo "ACPI"
+		complaints' \
+		--unpack --cpus 2 --net none
+	expect_status 0
+	expect_no_err
+	said 2
+	said "ran on CPU 1"
+	said "kvm-clock"
+	said "time of day"
+	said "interrupts"
+	said "ACPI"
+	never_said complaint
+}
+
+t_newer_kernel_with_four_cpus()
+{
+	KERNEL=6.12
+	linux 'grep -c ^processor /proc/cpuinfo; uname -r | cut -c 1-5' --unpack --cpus 4 \
+		--net none
+	expect_status 0
+	said 4
+	said 6.12.
+}
+
+t_little_memory()
+{
+	linux 'grep MemTotal /proc/meminfo; echo alive' --unpack --mem 96M --net none
+	expect_status 0
+	said "alive"
+}
+
+# Above 4 GiB there is more: it is written and read there.
+t_much_memory()
+{
+	linux 'read -r name kib unit </proc/meminfo; [ "$kib" -gt 3800000 ] && echo "large"
+		grep -qi "100000000-.*System RAM" /proc/iomem && echo "above 4 GiB"' \
+		--unpack --mem 4G --net none
+	expect_status 0
+	said "large"
+	said "above 4 GiB"
+}
+
+# ---- disks, network, entropy, console ------------------------------------------------
+
+t_disk_network_and_more()
+{
+	new_disk 16M
+	printf 'a page of the host\n' >"$tmp/index.html"
+	httpd -f -p 127.0.0.1:8099 -h "$tmp" &
+	http=$!
+	linux 'mke2fs -q /dev/vda >/dev/null && mount /dev/vda /mnt && echo "mounted"
+		dd if=/dev/urandom of=/mnt/file bs=1M count=4 2>/dev/null
+		sum=$(md5sum </mnt/file)
+		umount /mnt; echo 3 >/proc/sys/vm/drop_caches; mount /dev/vda /mnt
+		[ "$sum" = "$(md5sum </mnt/file)" ] && echo "the same again"
+		umount /mnt
+		grep -q "virtio.*-req.0" /proc/interrupts && echo "its own interrupt"
+		network && echo "network"
+		wget -q -O - http://10.0.2.2:8099/index.html
+		cat /sys/class/misc/hw_random/rng_current
+		dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c' \
+		--unpack --cpus 2 --disk "$disk" --rng
+	kill $http
+	expect_status 0
+	said "mounted"
+	said "the same again"
+	said "its own interrupt"
+	said "network"
+	said "a page of the host"
+	said "virtio_rng.0"
+	said 64
+	"$LODGE" disk info "$disk" >"$tmp/info" || fail "lodge disk info"
+}
+
+t_virtio_console()
+{
+	linux 'cat /proc/cmdline >/dev/hvc0; echo "on hvc0" >/dev/hvc0' --unpack --net none \
+		--console stdio,virtio
+	expect_status 0
+	said "on hvc0"
+	said "console=hvc0 $QUIET"
+}
+
+# ---- how machines end --------------------------------------------------------------------
+
+t_reboot_ends_with_no_reboot()
+{
+	linux 'echo "start"; reboot -f' --unpack --net none --no-reboot
+	expect_status 0
+	said "start"
+	expect_no_err
+}
+
+# The second start differs by what the first left on the disk.
+t_reboot_starts_again()
+{
+	new_disk 1M
+	linux 'read -r n </dev/vda; n=${n%%[!0-9]*}; n=$((${n:-0} + 1)); echo "start $n"
+		echo "$n" | dd of=/dev/vda conv=notrunc,sync 2>/dev/null; sync
+		[ "$n" -ge 3 ] || reboot -f' --unpack --cpus 2 --net none --disk "$disk"
+	expect_status 0
+	said "start 1"
+	said "start 2"
+	said "start 3"
+}
+
+t_power_button()
+{
+	start_linux 'trap "" TERM; echo ready
+		dd if=/dev/input/event0 bs=24 count=1 >/dev/null 2>&1
+		echo "pressed"' --net none
+	await ready
+	kill -TERM $pid
+	end_status
+	expect_status 0
+	said "pressed"
+}
+
+t_panic_ends_with_no_reboot()
+{
+	linux 'echo c >/proc/sysrq-trigger' --unpack --net none --no-reboot
+	expect_status 0
+	grep -q "Kernel panic" "$tmp/out" || fail "a panic expected"
+}
+
+# It asks for nothing and yet it is a process like any other.
+t_spinning_guest_is_killed()
+{
+	start_linux 'echo ready; while :; do :; done' --net none
+	await ready
+	kill -INT $pid
+	end_status
+	expect_status 130
+}
+
+# What the guest was told is on disk, is there when the VMM dies without a word.
+t_kill_9_after_fsync()
+{
+	new_disk 8M
+	start_linux 'dd if=/dev/urandom of=/tmp/data bs=64k count=32 2>/dev/null
+		md5sum </tmp/data
+		dd if=/tmp/data of=/dev/vda bs=64k conv=fsync 2>/dev/null
+		echo "on disk"
+		dd if=/dev/urandom of=/dev/vda bs=64k seek=32 2>/dev/null' \
+		--net none --disk "$disk"
+	await "on disk"
+	kill -KILL $pid
+	end_status
+	expect_status 137
+	sum=$(head -c 2097152 "$disk" | md5sum)
+	said "$sum"
+}
+
+run_tests
