@@ -146,6 +146,35 @@ t_much_memory()
 	said "above 4 GiB"
 }
 
+t_multiboot()
+{
+	[ -e "$GUESTS/multiboot.elf" ] || skip "no multiboot image"
+	printf 'one\n' >"$tmp/one"
+	printf 'two\n' >"$tmp/two"
+	lodge run "$GUESTS/multiboot.elf" --device "$DEVICE" --append "its command line" \
+		--module "$tmp/one" --module "$tmp/two,with arguments" --net none
+	expect_status 0
+	tr -d '\r' <"$tmp/out" | sed "s|$tmp|TMP|" >"$tmp/said"
+	[ "$(sed 1d "$tmp/said")" = "$(printf 'TMP/one\none\nTMP/two with arguments\ntwo')" ] ||
+		fail "other modules expected"
+	grep -q 'its command line$' "$tmp/said" || fail "its command line expected"
+}
+
+# As a user who may open the device and nothing else.
+t_ordinary_user()
+{
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	make_initrd 'echo alive; status 3'
+	chmod 644 "$tmp/initrd"
+	mode=$(stat -c %a "$DEVICE")
+	chmod 666 "$DEVICE"
+	as_nobody run "$GUESTS/vmlinuz-$KERNEL" --initrd "$tmp/initrd" --device "$DEVICE" \
+		--timeout 100 --append "$QUIET" --unpack
+	chmod "$mode" "$DEVICE"
+	expect_status 3
+	said alive
+}
+
 # ---- disks, network, entropy, console ------------------------------------------------
 
 t_disk_network_and_more()
@@ -185,6 +214,25 @@ t_virtio_console()
 	expect_status 0
 	said "on hvc0"
 	said "console=hvc0 $QUIET"
+}
+
+# Both ways, with checksums: what slirp, the rings and TCP do with a lot of data.
+t_much_network()
+{
+	dd if=/dev/urandom of="$tmp/many" bs=1M count=24 2>/dev/null
+	sum=$(md5sum <"$tmp/many")
+	httpd -f -p 127.0.0.1:8098 -h "$tmp" &
+	http=$!
+	linux 'network
+		for i in 1 2 3 4; do
+			wget -q -O /tmp/many http://10.0.2.2:8098/many && md5sum </tmp/many
+		done >/tmp/sums
+		sort -u /tmp/sums; wc -l </tmp/sums' --unpack --mem 256M
+	kill $http
+	rm -f "$tmp/many"
+	expect_status 0
+	said "$sum"
+	said 4
 }
 
 # ---- how machines end --------------------------------------------------------------------

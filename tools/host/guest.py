@@ -40,8 +40,9 @@ def initrd(lane, tmp, extra=()):
 
 
 def files():
-    """For image.build(): guest/vmlinuz-LANE and guest/initrd-LANE of all kernels."""
-    found = []
+    """For image.build(): guest/vmlinuz-LANE and guest/initrd-LANE of all kernels, and a
+    multiboot image."""
+    found = [("guest/multiboot.elf", image.read(os.path.join(PROGRAMS, "multiboot.elf")))]
     with tempfile.TemporaryDirectory() as tmp:
         for lane in lanes():
             kernel = os.path.join(paths.BUILD, "kernel-" + lane, "vmlinuz")
