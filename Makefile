@@ -109,7 +109,7 @@ load:	## insmod lodge.ko on this machine (after `make`)
 unload:	## rmmod lodge on this machine
 	@tools/local.sh unload
 
-install:	## module, CLI and udev rule (DESTDIR=, PREFIX=, UDEVDIR=)
+install:	## module, CLI, manual pages, completion, udev rule (DESTDIR=, PREFIX=, UDEVDIR=)
 	@KDIR=$(KDIR) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) UDEVDIR=$(UDEVDIR) tools/local.sh install
 
 uninstall:	## takes away what install put there

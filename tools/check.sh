@@ -108,7 +108,7 @@ check_shell()
 	while IFS= read -r f; do
 		case $(head -c 64 "$f" | head -n 1) in
 		'#!'*sh | '#!'*sh' '*) scripts+=("$f") ;;
-		*) case $f in *.sh) scripts+=("$f") ;; esac ;;
+		*) case $f in *.sh | *.bash-completion) scripts+=("$f") ;; esac ;;
 		esac
 	done < <(git ls-files --cached --others --exclude-standard)
 	shellcheck -x "${scripts[@]}"

@@ -13,6 +13,8 @@ release=$(uname -r)
 module=$LODGE_BUILD/kmod-$release/kmod/lodge.ko
 cli=$LODGE_BUILD/userspace-cli/lodge
 rules=99-lodge.rules
+manuals=(lodge.1 lodge-run.1 lodge.4 lodge.8)
+completion=share/bash-completion/completions/lodge
 
 as_root()
 {
@@ -71,7 +73,7 @@ unload()
 # into this machine.
 install_all()
 {
-	local kdir=${KDIR:?} kmod_release
+	local kdir=${KDIR:?} kmod_release f
 	kmod_release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"/\1/p' \
 		"$kdir/include/generated/utsrelease.h")
 	module=$LODGE_BUILD/kmod-$kmod_release/kmod/lodge.ko
@@ -84,11 +86,18 @@ install_all()
 	[ -n "${DESTDIR:-}" ] || depmod -a "$kmod_release"
 	install -D -m 755 "$cli" "${DESTDIR:-}$PREFIX/bin/lodge"
 	install -D -m 644 "$LODGE_TOP/tools/$rules" "${DESTDIR:-}$UDEVDIR/$rules"
+	for f in "${manuals[@]}"; do
+		install -D -m 644 "$LODGE_TOP/Documentation/$f" \
+			"${DESTDIR:-}$PREFIX/share/man/man${f##*.}/$f"
+	done
+	install -D -m 644 "$LODGE_TOP/userspace-cli/lodge.bash-completion" \
+		"${DESTDIR:-}$PREFIX/$completion"
 	if [ -z "${DESTDIR:-}" ] && command -v udevadm >/dev/null; then
 		udevadm control --reload || true
 	fi
 	say "installed: lodge.ko for Linux $kmod_release, ${DESTDIR:-}$PREFIX/bin/lodge," \
-		"${DESTDIR:-}$UDEVDIR/$rules"
+		"${DESTDIR:-}$UDEVDIR/$rules, manual pages and completion below" \
+		"${DESTDIR:-}$PREFIX/share"
 }
 
 uninstall_all()
@@ -100,7 +109,11 @@ uninstall_all()
 		rm -f "$f"
 		[ -n "${DESTDIR:-}" ] || depmod -a "$(basename "$(dirname "$(dirname "$f")")")"
 	done
-	rm -f "${DESTDIR:-}$PREFIX/bin/lodge" "${DESTDIR:-}$UDEVDIR/$rules"
+	rm -f "${DESTDIR:-}$PREFIX/bin/lodge" "${DESTDIR:-}$UDEVDIR/$rules" \
+		"${DESTDIR:-}$PREFIX/$completion"
+	for f in "${manuals[@]}"; do
+		rm -f "${DESTDIR:-}$PREFIX/share/man/man${f##*.}/$f"
+	done
 	say "uninstalled"
 }
 

@@ -171,13 +171,20 @@ def expand(name):
 
 
 def check_files(_):
-    table = Table("Documentation/README.rst", "files")
+    """Every file of the module, and of the command, is in its table."""
+    compare_files("Documentation/README.rst", "files", "kmod", (".c", ".h", ".S", "Makefile"))
+    compare_files("Documentation/vmm.rst", "cli-files", "userspace-cli",
+                  (".c", ".h", ".asl", "Makefile", ".bash-completion"))
+
+
+def compare_files(doc, name, folder, endings):
+    table = Table(doc, name)
     if table.first is None:
         return
     have = [f for r in table.rows for f in expand(r[0])]
     for name in sorted({f for f in have if have.count(f) > 1}):
         problem(table.doc, table.mark + 1, "%s is listed twice" % name)
-    want = {os.path.relpath(f, "kmod") for f in walk("kmod", (".c", ".h", ".S", "Makefile"))}
+    want = {os.path.relpath(f, folder) for f in walk(folder, endings)}
     compare(table, set(have), want, "file")
 
 
@@ -524,6 +531,65 @@ def check_classes(write):
             f.write("".join(sections))
 
 
+RUN_PAGE = "Documentation/lodge-run.1"
+
+
+def string_of(source, field):
+    """The string that an initialiser gives a field, of its pieces between quotes."""
+    at = source.index("." + field + " =")
+    pieces = re.findall(r'"((?:[^"\\]|\\.)*)"', source[at:source.index(",\n", at)])
+    return "".join(pieces).replace("\\n", "\n")
+
+
+def check_run_options(_):
+    """The table of options is the manual page, the help and the completion."""
+    source = read("userspace-cli/run_options.c")
+    want = set(re.findall(r'\{ "([\w-]+)", \w+_argument,', body_of(source, "} table[] = {")))
+    page = read(RUN_PAGE).replace("\\-", "-")
+    completion = read("userspace-cli/lodge.bash-completion")
+    at = completion.index("_lodge_run()")
+    places = {
+        RUN_PAGE: page,
+        "userspace-cli/cmd_run.c": string_of(read("userspace-cli/cmd_run.c"), "help"),
+        "userspace-cli/lodge.bash-completion": completion[at:completion.index("\n}", at)],
+    }
+    lines = places["userspace-cli/cmd_run.c"].splitlines()
+    if len(lines) > 24 or max(map(len, lines)) > 79:
+        problem("userspace-cli/cmd_run.c", 1, "the help does not fit a screen of 80 x 24")
+    described = set(re.findall(r"(?m)^(?:\.BI? |\\fB)--([a-z][a-z-]*)", page))
+    for path, text in places.items():
+        have = set(re.findall(r"--([a-z][a-z-]*)", text))
+        for name in sorted(want - (described if path == RUN_PAGE else have)):
+            problem(path, 1, "does not tell of --%s" % name)
+        for name in sorted(have - want):
+            problem(path, 1, "tells of --%s, which lodge run has not" % name)
+
+
+def check_run_ends(_):
+    """How a guest can end, and with which status, stands in the manual page."""
+    page = read(RUN_PAGE)
+    statuses = page[page.index(".SH EXIT STATUS"):page.index(".SH JSON")]
+    names = page[page.index(".SH JSON"):page.index(".SH EXAMPLES")]
+    source = read("userspace-cli/run_report.c")
+    source = source[source.index("end_name("):]
+    # END_NONE is that of a machine that has not ended.
+    ends = dict(re.findall(r'\[(END_\w+)\] = "([\w-]+)"', source[:source.index("};")]))
+    ends.pop("END_NONE")
+    have = set(re.findall(r"(?m)^\.B ([\w-]+)$", names[names.index(".RS"):names.index(".RE")]))
+    for name in sorted(set(ends.values()) ^ have):
+        problem(RUN_PAGE, 1, "%s: the page and run_report.c do not both have this end" % name)
+    header = read("userspace-cli/err.h")
+    codes = dict(re.findall(r"\b(STATUS_\w+) = (\d+)", header))
+    # That of `lodge doctor` is in lodge.1.
+    codes.pop("STATUS_NOT_READY")
+    have = set(re.findall(r"(?m)^\.BI? (\d+)", statuses))
+    for number in sorted(set(codes.values()) ^ have, key=int):
+        problem(RUN_PAGE, 1, "%s: the page and err.h do not both have this status" % number)
+    have = set(re.findall(r"(?m)^\.B (\d+)", read("Documentation/lodge.1")))
+    for number in sorted(have - set(re.findall(r"STATUS_\w+ = (\d+)", header)), key=int):
+        problem("Documentation/lodge.1", 1, "%s: err.h has no such status" % number)
+
+
 PLACES = ("", "kmod", DOCS, "tools", "tools/host", "tools/check", "selftests", "selftests/host",
           "selftests/lib", "selftests/unit", "userspace-cli", "uapi")
 
@@ -543,7 +609,7 @@ def check_words(_):
             for name in re.findall(r"`([A-Za-z_]\w*)\(\)`", line):
                 if name not in identifiers:
                     problem(path, at, "%s() is nowhere in the sources" % name)
-            for name in re.findall(r"`((?:[\w.*-]+/)*[\w.*-]+\.(?:\[?[chS]+\]?|py|sh|rst|1))`",
+            for name in re.findall(r"`((?:[\w.*-]+/)*[\w.*-]+\.(?:\[?[chS]+\]?|asl|py|sh|rst|[1-8]))`",
                                    line):
                 if "*" not in name and not exists(name) and name not in KERNEL_FILES:
                     problem(path, at, "there is no file %s" % name)
@@ -557,7 +623,7 @@ KERNEL_FILES = {"Documentation/virt/kvm/api.rst"}
 
 CHECKS = (check_files, check_floors, check_exits, check_ioctls, check_capabilities,
           check_parameters, check_cpuid, check_msrs, check_refusals, check_symbols,
-          check_classes, check_words)
+          check_classes, check_run_options, check_run_ends, check_words)
 
 
 def main():
