@@ -594,6 +594,10 @@ PLACES = ("", "kmod", DOCS, "tools", "tools/host", "tools/check", "selftests", "
           "selftests/lib", "selftests/unit", "userspace-cli", "uapi")
 
 
+FILE_NAME = re.compile(
+    r"`((?:[\w.*-]+/)*[\w.*-]+\.(?:\[?[chS]+\]?|asl|py|sh|rst|[1-8]))`")
+
+
 def exists(path):
     return any(os.path.exists(os.path.join(TOP, p, f)) for p in PLACES for f in expand(path))
 
@@ -609,8 +613,7 @@ def check_words(_):
             for name in re.findall(r"`([A-Za-z_]\w*)\(\)`", line):
                 if name not in identifiers:
                     problem(path, at, "%s() is nowhere in the sources" % name)
-            for name in re.findall(r"`((?:[\w.*-]+/)*[\w.*-]+\.(?:\[?[chS]+\]?|asl|py|sh|rst|[1-8]))`",
-                                   line):
+            for name in FILE_NAME.findall(line):
                 if "*" not in name and not exists(name) and name not in KERNEL_FILES:
                     problem(path, at, "there is no file %s" % name)
             for name in re.findall(r"\]\((Documentation/[^)#]+|\w[\w.-]*\.rst)\)", line):
