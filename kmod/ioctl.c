@@ -91,29 +91,29 @@ static long vcpu_ioctl_get_##name(void *object, unsigned long arg)	\
 	return copy_to_user((void __user *)arg, &data, sizeof(data)) ? -EFAULT : 0; \
 }
 
-#define VCPU_SET(name, type)	static IOCTL_IN(vcpu_ioctl_##name, state_##name, type)
+#define VCPU_SET(name, type)	IOCTL_IN(vcpu_ioctl_##name, state_##name, type)
 
 VCPU_GET(regs, kvm_regs)
-VCPU_SET(set_regs, kvm_regs)
+static VCPU_SET(set_regs, kvm_regs)
 VCPU_GET(sregs, kvm_sregs)
-VCPU_SET(set_sregs, kvm_sregs)
+static VCPU_SET(set_sregs, kvm_sregs)
 VCPU_GET(sregs2, kvm_sregs2)
-VCPU_SET(set_sregs2, kvm_sregs2)
+static VCPU_SET(set_sregs2, kvm_sregs2)
 VCPU_GET(debugregs, kvm_debugregs)
-VCPU_SET(set_debugregs, kvm_debugregs)
+static VCPU_SET(set_debugregs, kvm_debugregs)
 VCPU_GET(events, kvm_vcpu_events)
-VCPU_SET(set_events, kvm_vcpu_events)
+static VCPU_SET(set_events, kvm_vcpu_events)
 VCPU_GET(lapic, kvm_lapic_state)
-VCPU_SET(set_lapic, kvm_lapic_state)
+static VCPU_SET(set_lapic, kvm_lapic_state)
 VCPU_GET(mp_state, kvm_mp_state)
-VCPU_SET(set_mp_state, kvm_mp_state)
-VCPU_SET(set_guest_debug, kvm_guest_debug)
-VCPU_SET(interrupt, kvm_interrupt)
+static VCPU_SET(set_mp_state, kvm_mp_state)
+static VCPU_SET(set_guest_debug, kvm_guest_debug)
+static VCPU_SET(interrupt, kvm_interrupt)
 VCPU_GET(xcrs, kvm_xcrs)
-VCPU_SET(set_xcrs, kvm_xcrs)
+static VCPU_SET(set_xcrs, kvm_xcrs)
 VCPU_GET(fpu, kvm_fpu)
-VCPU_SET(set_fpu, kvm_fpu)
-VCPU_SET(set_mce, kvm_x86_mce)
+static VCPU_SET(set_fpu, kvm_fpu)
+static VCPU_SET(set_mce, kvm_x86_mce)
 
 static long get_xsave(void *object, unsigned long arg, u32 size)
 {
@@ -491,11 +491,11 @@ static long vm_ioctl_reset_dirty_rings(void *object, unsigned long unused)
 }
 
 /* Fixed-size structs again, for the machine. */
-#define VM_SET(name, type)	static IOCTL_IN(vm_ioctl_##name, name, type)
+#define VM_SET(name, type)	IOCTL_IN(vm_ioctl_##name, name, type)
 
-VM_SET(ioeventfd_set, kvm_ioeventfd)
-VM_SET(coalesced_register, kvm_coalesced_mmio_zone)
-VM_SET(coalesced_unregister, kvm_coalesced_mmio_zone)
+static VM_SET(ioeventfd_set, kvm_ioeventfd)
+static VM_SET(coalesced_register, kvm_coalesced_mmio_zone)
+static VM_SET(coalesced_unregister, kvm_coalesced_mmio_zone)
 
 /* One range of a filter; its bitmap lies elsewhere in user memory. */
 static int copy_msr_range(struct lodge_msr_filter *f, const struct kvm_msr_filter_range *r)

@@ -194,7 +194,7 @@ static int dry_run(struct run *r)
 		printf("flat image %s, %u CPUs, %llu KiB\n", o->flat, o->machine.cpus,
 		       o->machine.memory / KIB);
 	else if (!status)
-		printf("%s %s, %llu bytes, entry %#llx; initrd %llu bytes; %u CPUs, %llu KiB; command line: %s\n",
+		printf("%s %s, %llu bytes, entry %#llx; initrd %llu bytes; %u CPUs, %llu KiB; %s\n",
 		       r->guest.loader->name, r->guest.file.path, r->guest.file.size, entry.rip,
 		       r->guest.request.initrd.size, o->machine.cpus, o->machine.memory / KIB,
 		       r->guest.command_line);
@@ -213,9 +213,9 @@ static int run_main(int argc, char **argv)
 	status = run_options_parse(&r->options, argc, argv);
 	if (!status && !r->options.flat)
 		status = guest_open(&r->guest, &r->options);
-	if (!status && r->options.dry_run)
+	if (!status && r->options.dry_run) {
 		status = dry_run(r);
-	else if (!status) {
+	} else if (!status) {
 		if (r->options.dump)
 			status = dump_open(&r->dump, r->options.dump);
 		if (!status)

@@ -16,8 +16,10 @@ struct irqs;
 
 /* Each may be called from any thread. */
 struct irqs_ops {
-	/* The wire's level. Level-triggered pins that several share: each calls for itself
-	 * with its own @source (from irqs_source()), the pin is high while one is. */
+	/*
+	 * The wire's level. Level-triggered pins that several share: each calls for itself
+	 * with its own @source (from irqs_source()), the pin is high while one is.
+	 */
 	void (*line)(struct irqs *irqs, unsigned int pin, unsigned int source, bool high);
 	/* Room for one message: its number, or -errno. It is not sent until it is set. */
 	int (*msi_add)(struct irqs *irqs);

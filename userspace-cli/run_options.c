@@ -87,7 +87,7 @@ static int on_disk(struct run_options *o, char *text)
 		else if (!strcmp(word, "direct"))
 			disk.direct = true;
 		else
-			return usage("disk", word, "after the file's name there may be ,ro and ,direct");
+			return usage("disk", word, "behind the file there may be ,ro and ,direct");
 	}
 	if (!*disk.path)
 		return usage("disk", "", "give a file or a block device");

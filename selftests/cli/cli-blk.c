@@ -450,7 +450,7 @@ static void test_large_requests(void)
 		CHECK_EQ(ask_large(&d, VIRTIO_BLK_T_OUT, false, LARGE_FROM, LARGE),
 			 VIRTIO_BLK_S_OK);
 		CHECK(host.longest_write <= 4 * MIB);
-		CHECK_EQ(!!host.longest_write, k);
+		CHECK_EQ(!!host.longest_write, k || !has_io_uring());
 		CHECK_EQ(ask_large(&d, VIRTIO_BLK_T_IN, true, LARGE_TO, LARGE), VIRTIO_BLK_S_OK);
 		CHECK(!memcmp(memory_at(&d.m.memory, LARGE_FROM, LARGE),
 			      memory_at(&d.m.memory, LARGE_TO, LARGE), LARGE));

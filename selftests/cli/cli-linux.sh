@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=dash disable=SC2154,SC2317,SC2034
+# shellcheck shell=dash disable=SC2154,SC2317,SC2034,SC2016
 #
 # Unmodified Linux as a guest: Debian's kernels with their own drivers, and a busybox that
 # does what people do with a machine. The same on lodge and on kvm_intel. A boot takes a
@@ -65,7 +65,7 @@ start_linux()
 await()
 {
 	until tr -d '\r' <"$tmp/out" | grep -qxF -- "$1"; do
-		kill -0 $pid 2>/dev/null || fail "the guest was to say: $1"
+		kill -0 "$pid" 2>/dev/null || fail "the guest was to say: $1"
 		usleep 20000
 	done
 }
@@ -73,7 +73,7 @@ await()
 end_status()
 {
 	status=0
-	wait $pid || status=$?
+	wait "$pid" || status=$?
 }
 
 # ---- kernels and their sizes --------------------------------------------------------
@@ -195,7 +195,7 @@ t_disk_network_and_more()
 		cat /sys/class/misc/hw_random/rng_current
 		dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c' \
 		--unpack --cpus 2 --disk "$disk" --rng
-	kill $http
+	kill "$http"
 	expect_status 0
 	said "mounted"
 	said "the same again"
@@ -228,7 +228,7 @@ t_much_network()
 			wget -q -O /tmp/many http://10.0.2.2:8098/many && md5sum </tmp/many
 		done >/tmp/sums
 		sort -u /tmp/sums; wc -l </tmp/sums' --unpack --mem 256M
-	kill $http
+	kill "$http"
 	rm -f "$tmp/many"
 	expect_status 0
 	said "$sum"
@@ -264,7 +264,7 @@ t_power_button()
 		dd if=/dev/input/event0 bs=24 count=1 >/dev/null 2>&1
 		echo "pressed"' --net none
 	await ready
-	kill -TERM $pid
+	kill -TERM "$pid"
 	end_status
 	expect_status 0
 	said "pressed"
@@ -282,7 +282,7 @@ t_spinning_guest_is_killed()
 {
 	start_linux 'echo ready; while :; do :; done' --net none
 	await ready
-	kill -INT $pid
+	kill -INT "$pid"
 	end_status
 	expect_status 130
 }
@@ -298,7 +298,7 @@ t_kill_9_after_fsync()
 		dd if=/dev/urandom of=/dev/vda bs=64k seek=32 2>/dev/null' \
 		--net none --disk "$disk"
 	await "on disk"
-	kill -KILL $pid
+	kill -KILL "$pid"
 	end_status
 	expect_status 137
 	sum=$(head -c 2097152 "$disk" | md5sum)

@@ -5,8 +5,9 @@
  * interrupts and APIC-register virtualisation (enable_apicv), without virtualised
  * accesses of the APIC's page (flexpriority), without x2APIC virtualisation
  * (enable_x2apic_virt) and without the TPR shadow (tpr_shadow), which kvm_intel has no
- * parameters for; and NMIs without virtual ones (vnmi). Runs with no such module loaded: $LODGE_KO is lodge.ko, $KVM_KO_DIR
- * holds kvm's modules; the other tests lie beside this one.
+ * parameters for; and NMIs without virtual ones (vnmi). Runs with no such module loaded:
+ * $LODGE_KO is lodge.ko, $KVM_KO_DIR holds kvm's modules; the other tests lie beside this
+ * one.
  */
 #include "module.h"
 
