@@ -92,13 +92,23 @@ static __always_inline void compat_guest_exit(void)
 /*
  * Must the task leave the guest for the kernel's sake?  The kernel's helper for
  * this wants KVM's own struct and runs what is not exported, so task work is
- * left to the return to user mode, where a client comes back from at once.
- * What else sets NOTIFY_RESUME (a restartable sequence that was migrated, a
- * memory group over its limit) concerns user mode alone and keeps until then.
+ * left to the return to user mode (compat_restart()).  What else sets
+ * NOTIFY_RESUME (a restartable sequence that was migrated, a memory group over
+ * its limit) concerns user mode alone and keeps until then.
  */
 static inline bool compat_task_work(void)
 {
 	return test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current);
+}
+
+/*
+ * What a system call returns that is to begin again, unseen by its caller, once
+ * task work is done: restarts come with signals, and this is one that is none.
+ */
+static inline int compat_restart(void)
+{
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
+	return -ERESTARTNOINTR;
 }
 
 static inline bool compat_work_pending(void)

@@ -261,10 +261,12 @@ static int handle_work(struct lodge_vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->vm->dead) || vmx_going_down())
 		return -EIO;
-	if (signal_pending(current) || compat_task_work()) {
+	if (signal_pending(current)) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return -EINTR;
 	}
+	if (unlikely(compat_task_work()))
+		return compat_restart();
 	cond_resched();
 	return 0;
 }

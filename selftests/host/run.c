@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "clock.h"
 #include "selftest.h"
 
 static volatile u64 count;		/* of the guest's loop */
@@ -218,6 +219,27 @@ SUBTEST(stop_and_continue)
 }
 
 /* ---- immediate_exit --------------------------------------------------- */
+
+static void guest_spins_for(u64 ticks)
+{
+	u64 start = rdtsc();
+
+	while (rdtsc() - start < ticks)
+		cpu_relax();
+	GUEST_SYNC(0);
+}
+
+/* What the kernel has to do in the task's time meanwhile is no concern of its. */
+SUBTEST(nothing_but_a_signal_interrupts)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	int khz = xioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+
+	CHECK(khz > 0);
+	vcpu_long_mode(vcpu, guest_spins_for, 500 * (u64)khz);
+	vcpu_expect_sync(vcpu, 0);
+}
 
 SUBTEST(immediate_exit_before_run)
 {
