@@ -68,11 +68,18 @@ $(BUILD)/host/agent: tools/host/agent.c
 	$(CC) -O2 -Wall -Wextra -static -s -o $@ $<
 
 host-build: KDIR := $(BUILD)/headers-$(LANE)
-host-build: $(BUILD)/host/agent cli selftests $(if $(filter kvm host,$(DEVICE)),,host-module)
+host-build: $(BUILD)/host/agent $(BUILD)/host/vmlinux cli selftests $(if $(filter kvm host,$(DEVICE)),,host-module)
 
 .PHONY: host-module
 host-module:
 	@+tools/kmod.sh $(BUILD)/headers-$(LANE) $(QUIET) modules
+
+# The CLI's code, to take kernels out of bzImages.
+$(BUILD)/host/vmlinux: tools/host/vmlinux.c | cli
+	@mkdir -p $(@D)
+	@+$(MAKE) $(QUIET) -C userspace-cli O=$(BUILD)/userspace-cli $(BUILD)/userspace-cli/lodge.a
+	$(CC) -O2 -Wall -Wextra -Iuserspace-cli -D_GNU_SOURCE -o $@ $< \
+		$(BUILD)/userspace-cli/lodge.a $$($(MAKE) -s -C userspace-cli print-libs)
 
 # Everything a boot of the emulated host needs.
 host-ready: host-setup

@@ -36,6 +36,12 @@ table()
 	host	patch		applies the fixes to Bochs
 	host	xz-utils	unpacks the source of Bochs
 	host	xorriso		writes the boot image of the emulated host
+	host	libdebuginfod1	gdb is linked with it, in the emulated host
+	host	libexpat1	gdb
+	host	libgmp10	gdb
+	host	libipt2		gdb
+	host	libreadline8	gdb
+	host	libxxhash0	gdb
 	kernel	bc		the kernel's build computes with it
 	kernel	bison		parsers of the kernel's build tools
 	kernel	flex		their scanners

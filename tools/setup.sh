@@ -26,5 +26,6 @@ step 2 "the test kernel, Linux ${lane/debug/6.1 with its detectors of bugs}"
 for guest in 6.1 6.12; do
 	[ "$guest" = "$lane" ] || "$LODGE_TOP/tools/kernel.sh" "$guest"
 done
-step 3 "the emulator"
+step 3 "the emulator, and a debugger for guests"
 "$LODGE_TOP/tools/bochs/build.sh"
+"$LODGE_TOP/tools/gdb.sh"

@@ -3,9 +3,11 @@
 with busybox, the drivers of the machine's devices and selftests/linux/init."""
 
 import os
+import subprocess
 import tempfile
 
 import image
+import kallsyms
 import paths
 
 LANES = ("6.1", "6.12")
@@ -49,3 +51,24 @@ def files():
             found.append(("guest/vmlinuz-" + lane, image.read(kernel)))
             found.append(("guest/initrd-" + lane, initrd(lane, tmp)))
     return found
+
+
+def symbols(lane):
+    """The file with the names of the kernel's functions and variables; it is made once."""
+    kernel = os.path.realpath(os.path.join(paths.BUILD, "kernel-" + lane))
+    made = os.path.join(paths.BUILD, "host", "symbols-" + os.path.basename(kernel))
+    tools = [os.path.join(paths.BUILD, "host", "vmlinux"), kallsyms.__file__]
+    if os.path.exists(made) and all(os.path.getmtime(t) < os.path.getmtime(made) for t in tools):
+        return made
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(made)) as tmp:
+        vmlinux, new = os.path.join(tmp, "vmlinux"), os.path.join(tmp, "symbols")
+        subprocess.run([tools[0], os.path.join(kernel, "vmlinuz"), vmlinux], check=True)
+        kallsyms.convert(vmlinux, new)
+        os.rename(new, made)
+    return made
+
+
+def debugger():
+    """For image.build(): gdb and guest/symbols-LANE."""
+    return [("bin/gdb", os.path.realpath(os.path.join(paths.BUILD, "gdb")))] + \
+        [("guest/symbols-" + lane, symbols(lane)) for lane in lanes()]

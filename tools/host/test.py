@@ -342,6 +342,8 @@ def common_files(rows):
     # Kernels are large: only for those who boot them.
     if any(r.program.startswith("cli-linux") for r in rows):
         files += guest.files()
+    if any(r.program == "cli-linuxgdb" for r in rows):
+        files += guest.debugger()
     return files
 
 
