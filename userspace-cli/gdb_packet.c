@@ -43,6 +43,8 @@ static enum gdb_input outside(struct gdb_parser *p, u8 c)
 {
 	if (c == '$')
 		begin(p);
+	if (c == '+')
+		p->acked = true;
 	return c == '-' ? GDB_AGAIN : c == INTERRUPT ? GDB_INTERRUPT : GDB_MORE;
 }
 

@@ -29,6 +29,7 @@ struct gdb_parser {
 	u8 sum;			/* of what came */
 	int told;		/* what it shall be; negative: no hexadecimal digit */
 	bool too_long;
+	bool acked;		/* set by every +; for the user to clear */
 	size_t len;
 	u8 data[GDB_PACKET_MAX + 1];	/* a zero is behind the payload */
 };

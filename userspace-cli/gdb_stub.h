@@ -55,6 +55,8 @@ struct gdb {
 	struct gdb_reply reply;
 	u8 frame[GDB_FRAME_MAX];	/* the last one, gdb may want it again */
 	size_t frame_len;
+	u8 asked[GDB_PACKET_MAX];	/* the packet served last */
+	size_t asked_len;
 	bool no_ack;
 	bool running;		/* as gdb knows it */
 	bool hang_up;		/* behind the answer: gdb is done */

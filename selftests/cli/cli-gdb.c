@@ -193,6 +193,11 @@ static void test_acknowledgements(void)
 	CHECK_IS(receive(), "QC1");
 	send_bytes("-", 1);
 	CHECK_IS(receive(), "QC1");
+	/* Asked again before it has heard: that is one question. */
+	say("qC");
+	say("qC");
+	CHECK_IS(receive(), "QC1");
+	CHECK_IS(ask("qAttached"), "1");
 	end();
 }
 
