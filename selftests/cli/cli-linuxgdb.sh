@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=dash disable=SC2154,SC2317,SC2034
+# shellcheck shell=dash disable=SC2154,SC2317,SC2034,SC2016
 #
 # Debian's gdb, as it is packed, at a Linux guest that boots: what a person does with it.
 # The kernel's symbols are those that it carries itself (tools/host/kallsyms.py); they are
@@ -35,7 +35,7 @@ start_gdb()
 
 end_gdb()
 {
-	wait $gdb || gdb_failed "gdb has failed"
+	wait "$gdb" || gdb_failed "gdb has failed"
 }
 
 gdb_failed()
@@ -168,7 +168,7 @@ t_running_guest()
 	END
 	start_gdb
 	await "interrupt me"
-	kill -INT $gdb
+	kill -INT "$gdb"
 	end_gdb
 	end_status
 	expect_status 0

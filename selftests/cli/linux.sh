@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=dash disable=SC2154,SC2317,SC2034
+# shellcheck shell=dash disable=SC2154,SC2317,SC2034,SC2016
 #
 # What the tests with Linux as a guest share: how one is started with commands for it, and
 # what it is to say. The Makefile puts this file behind lib.sh in cli-linux*.

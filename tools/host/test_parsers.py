@@ -5,9 +5,11 @@ Run by `make check`.
 """
 
 import os
+import struct
 import tempfile
 import unittest
 
+import kallsyms
 import klog
 import ktap
 import plan
@@ -214,6 +216,50 @@ class Plan(unittest.TestCase):
                      "pio 1 lodge soon", "a/b 1 lodge 60", "r 1 boot 60 exclude=vmx",
                      "r 1 boot 60 colour=red log=x", "pio 1 lodge 60\npio 2 lodge 60"):
             self.assertRaises(plan.BadPlan, self.load, text + "\n")
+
+
+class Kallsyms(unittest.TestCase):
+    BASE = 0xffffffff81000000
+    WORDS = [chr(c) if 32 <= c < 127 else "word%d_" % c for c in range(256)]
+    # The first is a CPU's own; one name is longer than a byte can say.
+    NAMES = [("fixed", "A", 0x1000)] + [
+        ("x" * 200 if n == 7 else "some_%d" % n, "Tt"[n % 2], 0xffffffff81000000 + 16 * n)
+        for n in range(kallsyms.FEWEST)]
+
+    def tables(self, late):
+        """As the kernel's build lays them out: late is the order of 6.4 and later."""
+        packed, marks = bytearray(), []
+        for n, (name, kind, _) in enumerate(self.NAMES):
+            if n % kallsyms.MARKED == 0:
+                marks.append(len(packed))
+            name = kind.encode() + name.encode().replace(b"some_", bytes([200]) + b"o")
+            size = len(name)
+            packed += bytes([size] if size < 128 else [size & 0x7f | 0x80, size >> 7]) + name
+        words = [w.encode() for w in self.WORDS]
+        words[200] = b"s"
+        words[ord("o")] = b"ome_"
+        places = [sum(len(w) + 1 for w in words[:n]) for n in range(256)]
+
+        def whole(data):
+            return bytes(data) + bytes(-len(data) % 8)
+
+        offsets = whole(b"".join(struct.pack("<i", a if a < self.BASE else self.BASE - 1 - a)
+                                 for _, _, a in self.NAMES)) + struct.pack("<Q", self.BASE)
+        names = struct.pack("<Q", len(self.NAMES)) + whole(packed) + \
+            whole(struct.pack("<%dI" % len(marks), *marks))
+        dictionary = whole(b"".join(w + b"\0" for w in words)) + struct.pack("<256H", *places)
+        parts = [names, dictionary, offsets] if late else [offsets, names, dictionary]
+        noise = bytes(n * n >> 3 & 0xff for n in range(4096))
+        return b"".join([noise] + parts + [noise])
+
+    def test_both_orders(self):
+        for late in (False, True):
+            self.assertEqual(kallsyms.symbols(self.tables(late)), self.NAMES)
+
+    def test_nothing_there(self):
+        good = self.tables(False)
+        for data in (b"", good[:5000], good[-9000:], good.replace(b"ome_\0", b"ome\0_")):
+            self.assertRaises(kallsyms.Trouble, kallsyms.symbols, data)
 
 
 if __name__ == "__main__":

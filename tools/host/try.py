@@ -44,7 +44,7 @@ def arguments():
     parser.add_argument("-A", "--add", default="", help="CPU features it shall have on top")
     parser.add_argument("-w", "--firmware", default="", help="novmx: VT-x locked off")
     parser.add_argument("-g", "--guests", action="store_true",
-                        help="Linux for guests, in /guest")
+                        help="Linux for guests, in /guest, and gdb with its symbols")
     parser.add_argument("-n", "--no-load", action="store_true", help="do not load lodge.ko")
     parser.add_argument("-l", "--full-log", action="store_true",
                         help="print the kernel's log from its first line")
@@ -69,7 +69,7 @@ def files(options):
     if os.path.isdir(guests):
         found.append(("guest", guests))
     if options.guests:
-        found += guest.files()
+        found += guest.files() + guest.debugger()
     return found
 
 
