@@ -197,7 +197,7 @@ t_newer_kernel_through_a_pipe()
 {
 	KERNEL=6.12
 	have_gdb
-	make_initrd 'grep -c ^processor /proc/cpuinfo; complaints; echo "went on"'
+	make_initrd 'grep -c ^processor /proc/cpuinfo; echo "went on"'
 	write_script <<-END
 		target remote | $LODGE run $GUESTS/vmlinuz-$KERNEL --initrd $tmp/initrd --device $DEVICE --timeout 100 --append "$QUIET" --unpack --cpus 4 --net none --gdb=stdio --console file=$tmp/out
 		break start_kernel
@@ -218,7 +218,8 @@ t_newer_kernel_through_a_pipe()
 		continue
 	END
 	: >"$tmp/out"
-	command_line=
+	command_line="(by gdb)"
+	status=0
 	start_gdb
 	end_gdb
 	gdb_said "Thread 1 hit Breakpoint 1, 0x[0-9a-f]* in start_kernel ()"
@@ -231,7 +232,6 @@ t_newer_kernel_through_a_pipe()
 	gdb_never_said "warning"
 	said 4
 	said "went on"
-	never_said complaint
 }
 
 run_tests
