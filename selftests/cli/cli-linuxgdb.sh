@@ -198,8 +198,12 @@ t_newer_kernel_through_a_pipe()
 	KERNEL=6.12
 	have_gdb
 	make_initrd 'grep -c ^processor /proc/cpuinfo; echo "went on"'
+	command_line="run $GUESTS/vmlinuz-$KERNEL --initrd $tmp/initrd --device $DEVICE"
+	command_line="$command_line --timeout 100 --append '$QUIET' --unpack --cpus 4 --net none"
+	command_line="$command_line --gdb=stdio --console file=$tmp/out"
+	status=0
 	write_script <<-END
-		target remote | $LODGE run $GUESTS/vmlinuz-$KERNEL --initrd $tmp/initrd --device $DEVICE --timeout 100 --append "$QUIET" --unpack --cpus 4 --net none --gdb=stdio --console file=$tmp/out
+		target remote | $LODGE $command_line
 		break start_kernel
 		continue
 		info symbol \$pc
@@ -218,8 +222,6 @@ t_newer_kernel_through_a_pipe()
 		continue
 	END
 	: >"$tmp/out"
-	command_line="(by gdb)"
-	status=0
 	start_gdb
 	end_gdb
 	gdb_said "Thread 1 hit Breakpoint 1, 0x[0-9a-f]* in start_kernel ()"
