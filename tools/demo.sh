@@ -1,30 +1,52 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The demonstration: sets up all it needs, loads lodge.ko, runs a guest with the
-# CLI and shows the guest's console.  Ends with 0 only if the guest said what it
-# should and the CLI ended with the guest's own status.
+# The demonstration: sets up all it needs, loads lodge.ko and boots Debian's cloud kernel
+# with the CLI as a guest with two CPUs, a disk and a network, its console shown.  Ends
+# with 0 only if the guest said what it should and powered down.
 #
 # HOST=emulated (or nothing): in the emulated host.  HOST=local: this machine.
+# DEVICE=/dev/lodge (or nothing), or /dev/kvm to have kvm_intel do the same; also without
+# the /dev/.
 
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+device=${DEVICE:-lodge}
+device=/dev/${device#/dev/}
+
+# The guest's kernel, and what it runs.
+guest()
+{
+	local lane=${LODGE_LANE:-6.1}
+	[ "$lane" != debug ] || lane=6.1
+	"$LODGE_TOP/tools/deps.sh" guest
+	"$LODGE_TOP/tools/kernel.sh" "$lane"
+	"$LODGE_TOP/tools/bochs/build.sh" parts
+	"$LODGE_TOP/tools/programs.sh"
+}
+
 case ${HOST:-emulated} in
 emulated)
-	say "step 1 of 3: what is needed (the first time: packages, a test kernel, the emulator)"
+	case $device in
+	/dev/lodge | /dev/kvm) ;;
+	*) die "DEVICE=$DEVICE: /dev/lodge (the default) or /dev/kvm" ;;
+	esac
+	say "step 1 of 3: what is needed (the first time: packages, kernels, the emulator)"
 	make -C "$LODGE_TOP" host-setup
-	say "step 2 of 3: building the module, the CLI and the guest"
+	guest
+	say "step 2 of 3: building the module and the command"
 	make -C "$LODGE_TOP" host-ready
 	say "step 3 of 3: the emulated host"
-	exec python3 -B "$LODGE_TOP/tools/host/demo.py"
+	exec python3 -B "$LODGE_TOP/tools/host/demo.py" --device "$device"
 	;;
 local)
-	say "step 1 of 2: building for this machine's kernel"
+	say "step 1 of 2: building for this machine's kernel; what the guest needs"
 	make -C "$LODGE_TOP" all
+	guest
 	say "step 2 of 2: this machine"
-	[ -c /dev/lodge ] || "$LODGE_TOP/tools/local.sh" load
-	exec python3 -B "$LODGE_TOP/tools/host/demo.py" --local
+	[ "$device" != /dev/lodge ] || [ -c /dev/lodge ] || "$LODGE_TOP/tools/local.sh" load
+	exec python3 -B "$LODGE_TOP/tools/host/demo.py" --local --device "$device"
 	;;
 qemu)
 	die "HOST=qemu is not there yet: run lodge in a virtual machine of your own with HOST=local," \

@@ -5,8 +5,8 @@
 # nothing where they are all there.  As root through apt-get, else through sudo
 # after asking, else it names them in one line to copy.
 #
-# Usage: tools/deps.sh [GROUP...]	groups: build host check (default: these), and
-#	kernel, for building the debugging kernel
+# Usage: tools/deps.sh [GROUP...]	groups: build host check (default: these),
+#	guest, for Linux guests, and kernel, for building the debugging kernel
 
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -42,6 +42,9 @@ table()
 	host	libipt2		gdb
 	host	libreadline8	gdb
 	host	libxxhash0	gdb
+	guest	e2fsprogs	makes the disks of Linux guests
+	guest	binutils	tells the libraries of their programs
+	guest	xz-utils	unpacks their drivers
 	kernel	bc		the kernel's build computes with it
 	kernel	bison		parsers of the kernel's build tools
 	kernel	flex		their scanners

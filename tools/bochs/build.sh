@@ -9,7 +9,8 @@
 # images, the boot loader and busybox, unpacked from their packages and not
 # installed (busybox-static would push the machine's own busybox out).
 #
-# Usage: tools/bochs/build.sh	leaves build/bochs (emulator), build/parts
+# Usage: tools/bochs/build.sh [parts]	leaves build/bochs (emulator), build/parts;
+#	parts: only these
 
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -79,12 +80,14 @@ make_parts()
 
 key=$({ printf '%s\n' "$sum" "${options[@]}"; cat "$here/vmx.patch"; } | sha256sum | cut -c 1-16)
 dir=$LODGE_CACHE/bochs/$key
-if [ ! -d "$dir" ]; then
-	say "building the emulator, Bochs $version with the fixes of tools/bochs/vmx.patch"
-	cached "$LODGE_CACHE/source/bochs-$version" make_source
-	cached "$dir" make_bochs
+if [ "${1:-}" != parts ]; then
+	if [ ! -d "$dir" ]; then
+		say "building the emulator, Bochs $version with the fixes of tools/bochs/vmx.patch"
+		cached "$LODGE_CACHE/source/bochs-$version" make_source
+		cached "$dir" make_bochs
+	fi
+	point "$LODGE_BUILD/bochs" "$dir/bochs"
 fi
-point "$LODGE_BUILD/bochs" "$dir/bochs"
 
 dir=$LODGE_CACHE/parts/1
 [ -d "$dir" ] || say "fetching the emulated machine's BIOS, boot loader and busybox"

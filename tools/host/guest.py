@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 """Linux guests for tests and the demonstration: a kernel of Debian's and an initramfs
-with busybox, the drivers of the machine's devices and selftests/linux/init."""
+with busybox, the drivers of the machine's devices and selftests/linux/init; and real
+programs with their libraries (tools/programs.sh)."""
 
 import os
+import re
 import subprocess
 import tempfile
 
 import image
 import kallsyms
+import machine
 import paths
 
 LANES = ("6.1", "6.12")
 SOURCE = os.path.join(paths.TOP, "selftests", "linux")
-PROGRAMS = os.path.join(paths.BUILD, "selftests", "linux")
+OWN = os.path.join(paths.BUILD, "selftests", "linux")
+PROGRAMS = os.path.join(paths.BUILD, "programs")
+PLACES = ("usr/bin", "usr/sbin", "bin", "sbin")
+LIBRARIES = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
+LOADER = "lib64/ld-linux-x86-64.so.2"
+NEEDED = re.compile(r"\(NEEDED\).*\[(.+)\]")
 
 
 def lanes():
@@ -30,7 +38,7 @@ def initrd(lane, tmp, extra=()):
     cpio.add("bin/busybox", image.read(os.path.join(paths.BUILD, "parts", "busybox")), 0o755)
     cpio.add("init", image.read(os.path.join(SOURCE, "init")), 0o755)
     cpio.add("dhcp", image.read(os.path.join(SOURCE, "dhcp")), 0o755)
-    cpio.add("bin/status", image.read(os.path.join(PROGRAMS, "status")), 0o755)
+    cpio.add("bin/status", image.read(os.path.join(OWN, "status")), 0o755)
     modules = os.path.join(paths.BUILD, "kernel-" + lane, "guest")
     for name in sorted(os.listdir(modules)):
         cpio.add("modules/" + name, image.stripped(os.path.join(modules, name), tmp))
@@ -44,7 +52,7 @@ def initrd(lane, tmp, extra=()):
 def files():
     """For image.build(): guest/vmlinuz-LANE and guest/initrd-LANE of all kernels, and a
     multiboot image."""
-    found = [("guest/multiboot.elf", image.read(os.path.join(PROGRAMS, "multiboot.elf")))]
+    found = [("guest/multiboot.elf", image.read(os.path.join(OWN, "multiboot.elf")))]
     with tempfile.TemporaryDirectory() as tmp:
         for lane in lanes():
             kernel = os.path.join(paths.BUILD, "kernel-" + lane, "vmlinuz")
@@ -72,3 +80,28 @@ def debugger():
     """For image.build(): gdb and guest/symbols-LANE."""
     return [("bin/gdb", os.path.realpath(os.path.join(paths.BUILD, "gdb")))] + \
         [("guest/symbols-" + lane, symbols(lane)) for lane in lanes()]
+def _find(name, folders):
+    top = os.path.realpath(PROGRAMS)
+    for folder in folders:
+        path = os.path.realpath(os.path.join(top, folder, name))
+        # An absolute link would be one to this machine's own.
+        if os.path.exists(path) and path.startswith(top + "/"):
+            return path
+    raise machine.Trouble("%s is not in %s: see tools/programs.sh" % (name, PROGRAMS))
+
+
+def programs(names):
+    """The programs, their libraries and these ones' libraries, as they lie in a root of
+    their own: (name there, file here, mode)."""
+    found = {"bin/" + name: _find(name, PLACES) for name in names}
+    todo = list(found.values())
+    while todo:
+        said = subprocess.run(["readelf", "-d", todo.pop()], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+        for library in NEEDED.findall(said):
+            name = LIBRARIES[0] + "/" + library
+            if name not in found and library != os.path.basename(LOADER):
+                found[name] = _find(library, LIBRARIES)
+                todo.append(found[name])
+    found[LOADER] = _find(os.path.basename(LOADER), LIBRARIES)
+    return [(name, path, 0o755) for name, path in sorted(found.items())]
