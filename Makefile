@@ -92,8 +92,8 @@ test:	## all tests; TEST=name CPUS=1|2 DEVICE=lodge|kvm|none|host|boot KERNEL=6.
 		$(if $(DEVICE),--device $(DEVICE)) $(if $(filter local,$(HOST)),--host local) \
 		$(if $(ARGS),--args '$(ARGS)') $(if $(KEEP),--keep) $(if $(filter 0,$(V)),,--verbose)
 
-demo:	## boots Debian as a guest, in the emulated host; DEVICE=lodge|kvm, HOST=local: on this machine
-	@HOST=$(HOST) DEVICE=$(DEVICE) tools/demo.sh
+demo:	## boots Debian's kernel as a guest in the emulated host; DEVICE=lodge|kvm, HOST=local
+	@HOST=$(HOST) DEVICE=$(DEVICE) CPUS=$(CPUS) tools/demo.sh
 
 shell:	## a root shell in the emulated host, the module loaded (CPUS=2, KERNEL=6.12)
 	@+$(MAKE) host-ready

@@ -5,7 +5,9 @@
 # with the CLI as a guest with two CPUs, a disk and a network, its console shown.  Ends
 # with 0 only if the guest said what it should and powered down.
 #
-# HOST=emulated (or nothing): in the emulated host.  HOST=local: this machine.
+# HOST=emulated (or nothing): in the emulated host, of CPUS=1 (or nothing) or 2; the
+# guest's two are quicker on one than on two, which the emulator has to take turns with.
+# HOST=local: this machine.
 # DEVICE=/dev/lodge (or nothing), or /dev/kvm to have kvm_intel do the same; also without
 # the /dev/.
 
@@ -38,7 +40,7 @@ emulated)
 	say "step 2 of 3: building the module and the command"
 	make -C "$LODGE_TOP" host-ready
 	say "step 3 of 3: the emulated host"
-	exec python3 -B "$LODGE_TOP/tools/host/demo.py" --device "$device"
+	exec python3 -B "$LODGE_TOP/tools/host/demo.py" --device "$device" ${CPUS:+--cpus "$CPUS"}
 	;;
 local)
 	say "step 1 of 2: building for this machine's kernel; what the guest needs"

@@ -25,7 +25,7 @@ make_programs()
 		rm -f "$1/$p"_*.deb
 	done
 	# Texts, translations and tables of character sets are no part of a guest.
-	rm -rf "${1:?}/usr/share" "$1/etc" "$1/usr/lib/x86_64-linux-gnu/gconv"
+	rm -rf "${1:?}/usr/share" "${1:?}/etc" "${1:?}/usr/lib/x86_64-linux-gnu/gconv"
 }
 
 key=$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c 1-16)

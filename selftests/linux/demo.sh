@@ -18,6 +18,7 @@ run "mount /dev/vda /mnt && cat /mnt/NOTE"
 mount -o bind /dev /mnt/dev
 
 run "ip link set eth0 up && udhcpc -q -n -i eth0 -s /dhcp 2>&1 | tail -n 1"
+# shellcheck disable=SC2154 # the kernel hands it over
 run "wget -q -O - $page"
 
 run "grep -E 'CPU0|ttyS0|virtio|LOC|RES' /proc/interrupts"

@@ -47,8 +47,8 @@ SAID = (
     ("that the disk is whole", LABEL + r": \d+/\d+ files .*blocks"),
     ("that it powers down", r"# poweroff -f"),
 )
-# The command's words for why user space had to help, and what they mean.
-EXITS = {"io": "ports", "mmio": "device memory", "hlt": "halts", "debug": "debugging"}
+# What the command's words for its exits mean.
+EXITS = {"io": " (ports)", "mmio": " (device memory)", "hlt": " (halts)"}
 
 
 def argv(folder, device, port):
@@ -83,9 +83,10 @@ def make_files(folder):
 class Words:
     """What the guest and the command say; the command's own last line is JSON."""
 
-    def __init__(self):
+    def __init__(self, show=lambda text: print(text, flush=True)):
         self.lines = []
         self.report = None
+        self.show = show
 
     def hear(self, line):
         line = line.rstrip("\r\n")
@@ -93,7 +94,7 @@ class Words:
             self.report = json.loads(line)
             return
         self.lines.append(line)
-        print("guest | " + line, flush=True)
+        self.show("guest | " + line)
 
     def verdict(self, how):
         """What is wrong with the guest's run; nothing if all is well."""
@@ -109,12 +110,13 @@ class Words:
             wrong.append("the guest did not power down")
         return wrong
 
-    def summary(self, parts):
+    def summary(self, times):
+        """Tells the times that it took, and its exits."""
         exits = self.report["exits"] if self.report else {}
-        print("lodge: it left for lodge run %d times: %s" % (sum(exits.values()), ", ".join(
-            "%s (%s) %d" % (name, EXITS.get(name, "rare"), n) for name, n in
-            sorted(exits.items(), key=lambda pair: -pair[1]))))
-        print("lodge: the guest took " + ", ".join(parts))
+        print("lodge: the guest took " + ", ".join(times))
+        print("lodge: it came out to the command %d times: %s" % (sum(exits.values()), ", ".join(
+            "%s %d%s" % (name, n, EXITS.get(name, "")) for name, n in
+            sorted(exits.items(), key=lambda pair: -pair[1])) or "it was not asked"))
 
 
 def serve():

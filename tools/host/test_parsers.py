@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the harness reads, read right: KTAP, the kernel's log, the plan.
+"""What the harness reads, read right: KTAP, the kernel's log, the plan, what the guest
+of the demonstration says.
 
 Run by `make check`.
 """
@@ -9,6 +10,7 @@ import struct
 import tempfile
 import unittest
 
+import demo
 import kallsyms
 import klog
 import ktap
@@ -183,6 +185,39 @@ class Log(unittest.TestCase):
             with open(path, "w", encoding="utf-8") as f:
                 f.write("# why\nabc\n\ndef\n")
             self.assertRaises(ValueError, klog.load_allowed, path)
+
+
+class Demo(unittest.TestCase):
+    SAID = ["Linux 6.1.0-1-cloud-amd64", "processor\t: 0", "processor\t: 1", demo.NOTE,
+            "udhcpc: lease of 10.0.2.15 obtained from 10.0.2.2", demo.PAGE,
+            "      CPU0       CPU1   ", " 25:  8  0  PCI-MSI 16385-edge  virtio0-req.0",
+            "LOC:   16    7   Local timer interrupts", "all together: CPU 0 21, CPU 1 12",
+            "ok", "demo: 34/2816 files (11.8% non-contiguous), 8419/11264 blocks",
+            "# poweroff -f"]
+    END = '{"end":"power-off","status":0,"message":"","exits":{"io":2}}'
+
+    @staticmethod
+    def wrong(lines, how="exit:0"):
+        words = demo.Words(show=lambda _: None)
+        for line in lines:
+            words.hear(line + "\r")
+        return words.verdict(how)
+
+    def test_all_is_well(self):
+        self.assertEqual(self.wrong(self.SAID + [self.END]), [])
+
+    def test_each_line_is_wanted(self):
+        for n in range(len(self.SAID)):
+            lines = self.SAID[:n] + self.SAID[n + 1:] + [self.END]
+            self.assertEqual(len(self.wrong(lines)), 1, self.SAID[n])
+
+    def test_the_end(self):
+        self.assertTrue(self.wrong(self.SAID))
+        self.assertTrue(self.wrong(self.SAID + [self.END.replace("power-off", "halt")]))
+        self.assertTrue(self.wrong(self.SAID + [self.END], "exit:124"))
+
+    def test_a_failed_command(self):
+        self.assertTrue(self.wrong(["demo: failed, status 1: x"] + self.SAID + [self.END]))
 
 
 class Plan(unittest.TestCase):
