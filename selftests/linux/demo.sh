@@ -21,7 +21,7 @@ run "ip link set eth0 up && udhcpc -q -n -i eth0 -s /dhcp 2>&1 | tail -n 1"
 # shellcheck disable=SC2154 # the kernel hands it over
 run "wget -q -O - $page"
 
-run "grep -E 'CPU0|ttyS0|virtio|LOC|RES' /proc/interrupts"
+run "grep -E 'CPU0|virtio.*(req|input)|LOC|RES' /proc/interrupts"
 awk 'NF > 4 { cpu0 = $2; cpu1 = $3; $1 = $2 = $3 = ""
 	gsub("\"", ""); sub("^ +", ""); print cpu0 "," cpu1 ",\"" $0 "\"" }' \
 	/proc/interrupts >/mnt/interrupts.csv

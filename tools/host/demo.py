@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -51,17 +52,16 @@ SAID = (
 EXITS = {"io": " (ports)", "mmio": " (device memory)", "hlt": " (halts)"}
 
 
-def argv(folder, device, port):
-    """The command, its files being in that folder."""
-    return ["lodge", "run", folder + "vmlinuz", "--unpack", "--initrd", folder + "initrd",
-            "--cpus", "2", "--disk", folder + "disk",
-            "--append", KERNEL_ARGS % port] + (
-                [] if device == "/dev/lodge" else ["--device", device])
+def argv(device, port):
+    """The command; its files are in its folder."""
+    return ["lodge", "run", "vmlinuz", "--unpack", "--initrd", "initrd", "--cpus", "2",
+            "--disk", "disk"] + ([] if device == "/dev/lodge" else ["--device", device]) + [
+                "--append", KERNEL_ARGS % port]
 
 
 def typed(words):
-    """A command as one would type it."""
-    return " ".join("'%s'" % w if " " in w else w for w in words)
+    """A command as one would type it, the last option on a line of its own."""
+    return shlex.join(words[:-2]) + " \\\n           " + shlex.join(words[-2:])
 
 
 def make_files(folder):
@@ -141,7 +141,7 @@ def local(device):
     words = Words()
     with tempfile.TemporaryDirectory() as folder:
         make_files(folder)
-        command = argv("", device, serve())
+        command = argv(device, serve())
         print("$ " + typed(command), flush=True)
         started = time.time()
         child = subprocess.Popen(
@@ -165,10 +165,10 @@ class Host:
         if name not in modules:
             raise machine.Trouble("DEVICE=%s: /dev/lodge or /dev/kvm" % device)
         limit = SECONDS * paths.SLOWER
-        command = argv("", device, PORT)
+        command = argv(device, PORT)
         self.script = ("cd /demo || exit\nhttpd -f -p 127.0.0.1:%d -h /www &\n"
-                       "%s --json --timeout %d </dev/null\nstatus=$?\nkill $!\nexit $status\n"
-                       % (PORT, typed(command), limit))
+                       "%s </dev/null\nstatus=$?\nkill $!\nexit $status\n" % (
+                           PORT, shlex.join(command + ["--json", "--timeout", str(limit)])))
         # name, seconds, what is run, what is shown
         self.steps = [("load-" + os.path.basename(m), 30, ["insmod", m],
                        ["insmod " + os.path.basename(m)]) for m in modules[name]]
