@@ -41,7 +41,7 @@ SAID = (
     ("its lease of an address", r"udhcpc: lease of 10\.0\.2\.15 obtained .*"),
     ("the host's page", re.escape(PAGE.strip())),
     ("interrupts on two CPUs", r"\s*CPU0\s+CPU1\s*"),
-    ("its disk's interrupts", r"\s*\d+:.*virtio\d-req\.0"),
+    ("its disk's interrupts", r" *\d+: +(\d+ +[1-9]|[1-9]\d* +\d).*virtio\d-req\.\d"),
     ("its timers' interrupts", r"LOC: +[1-9]\d* +[1-9]\d* .*"),
     ("what sqlite3 added up", r"all together: CPU 0 [1-9]\d*, CPU 1 [1-9]\d*"),
     ("that the database is whole", r"ok"),
