@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "console.h"
+#include "control.h"
 #include "dump.h"
 #include "err.h"
 #include "gdb.h"
@@ -24,6 +25,7 @@ struct run {
 	struct machine machine;
 	struct guest guest;
 	struct console *console;
+	struct control *control;	/* or NULL */
 	struct dump dump;
 };
 
@@ -92,7 +94,10 @@ static int add_pc_devices(struct run *r)
 	    !pm_create(m) || !pci_create(m))
 		return STATUS_HOST;	/* told */
 	status = add_console(r);
-	return status ? status : add_virtio(r);
+	if (!status)
+		status = add_virtio(r);
+	/* The last: the others keep their slots. */
+	return status ? status : panic_create(m);
 }
 
 /* ---- what happens before and after ---------------------------------------------- */
@@ -100,7 +105,7 @@ static int add_pc_devices(struct run *r)
 static bool has_crashed(enum end_kind kind)
 {
 	return kind == END_SHUTDOWN || kind == END_ENTRY_FAILED ||
-	       kind == END_INTERNAL_ERROR || kind == END_UNKNOWN_EXIT;
+	       kind == END_INTERNAL_ERROR || kind == END_UNKNOWN_EXIT || kind == END_PANIC;
 }
 
 static void dump(struct run *r)
@@ -122,6 +127,8 @@ static int shut_sandbox(void *arg)
 		.accept = r->options.gdb || !strncmp(r->options.console, "socket=", 7),
 		.disks = r->options.nr_disks,
 		.link = r->dump.fd >= 0,
+		.control = r->control,
+		.control_dir = r->control ? control_directory(r->control) : -1,
 	};
 
 	return sandbox_enter(&needs);
@@ -154,6 +161,8 @@ static int prepare(struct run *r)
 		status = gdb_create(m, o->gdb);
 	if (!status && r->console)
 		status = console_start(r->console);
+	if (!status)
+		r->control = control_create(m, o->flat ? o->flat : r->guest.file.path);
 	if (!status && !o->no_sandbox) {
 		m->ready = shut_sandbox;
 		m->ready_arg = r;
@@ -252,7 +261,7 @@ const struct command cmd_run = {
 "\n"
 "Ctrl-a x ends the guest, Ctrl-a h helps. The status is the guest's own, 0 when\n"
 "it powered down, or: 64 usage, 65 image, 66 device, 67 host, 68 triple fault,\n"
-"69 failed entry, 70 internal error, 71 unknown exit, 72 console, 124 timeout,\n"
-"128+N signal N. Without KERNEL one is looked for. See lodge-run(1).\n",
+"69 failed entry, 70 internal error, 71 unknown exit, 72 console, 73 panic,\n"
+"124 timeout, 128+N signal N. Without KERNEL one is looked for. See lodge-run(1).\n",
 	.main = run_main,
 };

@@ -19,6 +19,8 @@ extern const struct command cmd_run;
 extern const struct command cmd_caps;
 extern const struct command cmd_doctor;
 extern const struct command cmd_disk;
+extern const struct command cmd_list;
+extern const struct command cmd_dump;
 
 /*
  * getopt_long() that tells in words what is wrong with an option. Returns the

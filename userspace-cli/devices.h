@@ -41,6 +41,9 @@ void pm_reset_write(struct machine *m, u8 value);
 /* The host bridge and configuration mechanism 1 (pci.h). */
 bool pci_create(struct machine *m);
 
+/* A guest's kernel that panics ends the machine: 0, or a status when the reason has been told. */
+int panic_create(struct machine *m);
+
 /* ---- virtio: 0, or a status when the reason has been told ---- */
 
 struct disk_config {

@@ -296,16 +296,17 @@ static u8 *make_head(struct machine *m, size_t *size)
 	return NULL;
 }
 
-int dump_write(struct machine *m, int fd)
+int dump_save(struct machine *m, int fd, char *why, size_t room)
 {
 	struct out o = { .fd = fd };
 	size_t size;
 	unsigned int i;
 	u8 *head = make_head(m, &size);
 
-	if (!head)
-		return err(STATUS_HOST, "dump: the CPUs' state cannot be read: %s",
-			   strerror(errno));
+	if (!head) {
+		snprintf(why, room, "dump: the CPUs' state cannot be read: %s", strerror(errno));
+		return STATUS_HOST;
+	}
 	/* A file that can be cut off can have holes; the sandbox lets nobody ask fstat(). */
 	o.sparse = !ftruncate(fd, 0) && !lseek(fd, 0, SEEK_SET);
 	put(&o, head, size);
@@ -319,8 +320,16 @@ int dump_write(struct machine *m, int fd)
 		return 0;
 	if (o.sparse && ftruncate(fd, 0) < 0)
 		note("dump: what was written cannot be taken back: %s", strerror(errno));
-	return err(STATUS_HOST, "dump: cannot be written: %s: there is none now",
-		   strerror(o.error));
+	snprintf(why, room, "dump: cannot be written: %s: there is none now", strerror(o.error));
+	return STATUS_HOST;
+}
+
+int dump_write(struct machine *m, int fd)
+{
+	char why[128];
+	int status = dump_save(m, fd, why, sizeof(why));
+
+	return status ? err(status, "%s", why) : 0;
 }
 
 /* A file without a name, in the folder that is to have it. */
@@ -355,16 +364,18 @@ int dump_open(struct dump *d, const char *path)
 	return 0;
 }
 
-void dump_close(struct dump *d, bool keep)
+int dump_close(struct dump *d, bool keep)
 {
 	char self[32];
+	int status = 0;
 
 	if (d->fd < 0)
-		return;
+		return 0;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", d->fd);
 	if (keep && d->nameless &&
 	    linkat(AT_FDCWD, self, AT_FDCWD, d->path, AT_SYMLINK_FOLLOW))
-		err(STATUS_HOST, "dump: '%s' cannot be named: %s", d->path, strerror(errno));
+		status = err(STATUS_HOST, "dump: '%s' cannot be named: %s", d->path, strerror(errno));
 	close(d->fd);
 	d->fd = -1;
+	return status;
 }

@@ -13,6 +13,8 @@
  * gets the zeroes, too. 0, or a status when the reason has been told: the file is empty then.
  */
 int dump_write(struct machine *m, int fd);
+/* The same, with the reason as a text for somebody else. */
+int dump_save(struct machine *m, int fd, char *why, size_t room);
 
 struct dump {
 	const char *path;
@@ -25,7 +27,10 @@ struct dump {
  * 0, or a status when the reason has been told.
  */
 int dump_open(struct dump *d, const char *path);
-/* Closes it; it is kept only with @keep. In a sandbox that takes linkat(). */
-void dump_close(struct dump *d, bool keep);
+/*
+ * Closes it; it is kept only with @keep: 0, or a status when it is told why that was not
+ * possible. In a sandbox that takes linkat().
+ */
+int dump_close(struct dump *d, bool keep);
 
 #endif

@@ -20,6 +20,7 @@ enum status {
 	STATUS_INTERNAL = 70,	/* guest: did what the device cannot do */
 	STATUS_EXIT_REASON = 71, /* guest: an exit that lodge does not know */
 	STATUS_CONSOLE = 72,	/* the console's output cannot be written */
+	STATUS_PANIC = 73,	/* guest: its kernel panicked */
 	STATUS_TIMEOUT = 124,	/* as timeout(1) */
 	STATUS_SIGNAL = 128,	/* plus the signal's number, as in a shell */
 };

@@ -50,6 +50,7 @@ enum end_kind {
 	END_ENTRY_FAILED,
 	END_INTERNAL_ERROR,
 	END_UNKNOWN_EXIT,
+	END_PANIC,		/* the guest's kernel said so */
 	END_CONSOLE,
 	END_HOST,
 	END_TIMEOUT,

@@ -13,6 +13,8 @@
 
 static const struct command * const commands[] = {
 	&cmd_run,
+	&cmd_list,
+	&cmd_dump,
 	&cmd_caps,
 	&cmd_disk,
 	&cmd_doctor,
@@ -111,6 +113,8 @@ int main(int argc, char **argv)
 	hold_standard_files();
 	/* A reader that went away is an error of write(), told in words. */
 	signal(SIGPIPE, SIG_IGN);
+	/* So is a file at its limit. */
+	signal(SIGXFSZ, SIG_IGN);
 	status = dispatch(argc, argv);
 	/* Output that never arrived is a failure, however well it was made. */
 	if (fflush(stdout) || ferror(stdout))

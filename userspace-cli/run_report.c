@@ -21,6 +21,7 @@ static const char *end_name(enum end_kind kind)
 		[END_ENTRY_FAILED] = "entry-failed",
 		[END_INTERNAL_ERROR] = "internal-error",
 		[END_UNKNOWN_EXIT] = "unknown-exit",
+		[END_PANIC] = "panic",
 		[END_CONSOLE] = "console",
 		[END_HOST] = "host",
 		[END_USER] = "user",

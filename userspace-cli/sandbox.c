@@ -54,6 +54,15 @@ static const int for_accept[] = {
 	SCMP_SYS(getsockname), SCMP_SYS(unlink),	/* the console's own */
 };
 
+/* fstat() is newfstatat() in some C libraries. */
+static const int for_dumps[] = {
+	SCMP_SYS(newfstatat), SCMP_SYS(linkat),
+};
+
+static const int for_control[] = {
+	SCMP_SYS(accept4), SCMP_SYS(getsockopt), SCMP_SYS(newfstatat),
+};
+
 static const int for_sockets[] = {
 	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
 	SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
@@ -114,7 +123,9 @@ static int refuse(scmp_filter_ctx ctx, const struct sandbox_needs *needs)
 	for (i = 0; i < ARRAY_SIZE(refused) && !error; i++) {
 		if ((refused[i] == SCMP_SYS(socket) && needs->sockets) ||
 		    (refused[i] == SCMP_SYS(unlink) && needs->accept) ||
-		    (refused[i] == SCMP_SYS(newfstatat) && needs->disks))
+		    (refused[i] == SCMP_SYS(unlinkat) && needs->control) ||
+		    (refused[i] == SCMP_SYS(newfstatat) &&
+		     (needs->disks || needs->link || needs->control)))
 			continue;
 		error = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
 	}
@@ -134,7 +145,13 @@ static int fill(scmp_filter_ctx ctx, const struct sandbox_needs *needs)
 	if (!error && needs->sockets)
 		error = allow(ctx, for_sockets, ARRAY_SIZE(for_sockets));
 	if (!error && needs->link)
-		error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(linkat), 0);
+		error = allow(ctx, for_dumps, ARRAY_SIZE(for_dumps));
+	if (!error && needs->control)
+		error = allow(ctx, for_control, ARRAY_SIZE(for_control));
+	if (!error && needs->control)
+		error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(unlinkat), 1,
+					 SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff,
+						 (u32)needs->control_dir));
 	if (!error)
 		error = refuse(ctx, needs);
 	/* All threads get it, those of libraries, too. */

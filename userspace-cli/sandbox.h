@@ -13,6 +13,8 @@ struct sandbox_needs {
 	bool accept;		/* a console's socket, or a debugger's, is listened to */
 	bool disks;
 	bool link;		/* a dump gets its name at the end */
+	bool control;		/* control.h's socket is listened to, and goes at the end */
+	int control_dir;	/* with control: the only directory where anything is removed */
 };
 
 /*
