@@ -23,7 +23,7 @@
 #include "err.h"
 
 #define CLIENTS		4
-#define REST_SECONDS	5
+#define REST_SECONDS	3
 /* One more than a request may bring, so that too many are seen; the kernel closes the rest. */
 #define MOST_FILES	2
 

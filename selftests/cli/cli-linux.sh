@@ -199,11 +199,57 @@ t_power_button()
 	said "pressed"
 }
 
+# Without its panic device the guest resets itself (panic=-1).
 t_panic_ends_with_no_reboot()
 {
-	linux 'echo c >/proc/sysrq-trigger' --unpack --net none --no-reboot
+	linux 'rmmod pvpanic_pci; echo c >/proc/sysrq-trigger' --unpack --net none --no-reboot
 	expect_status 0
 	grep -q "Kernel panic" "$tmp/out" || fail "a panic expected"
+}
+
+# expect_core FILE: an ELF core of the user's alone, with holes in it.
+expect_core()
+{
+	[ "$(head -c 4 "$1" | tail -c 3)" = ELF ] || fail "an ELF file expected: $1"
+	[ "$(stat -c %a "$1")" = 600 ] || fail "mode 600 expected: $1"
+	[ "$(stat -c %s "$1")" -gt 134217728 ] || fail "128 MiB of memory expected: $1"
+}
+
+# The kernel's panic handler tells the machine before it resets it.
+t_panic_dumps()
+{
+	linux 'echo "device $(ls /sys/bus/pci/drivers/pvpanic-pci | grep -c :)"
+		echo c >/proc/sysrq-trigger' --unpack --net none --mem 128M \
+		--dump-on-crash "$tmp/core"
+	expect_status 73
+	said "device 1"
+	tr -d '\r' <"$tmp/out" | grep -q "Kernel panic" || fail "a panic expected"
+	grep -q "guest: its kernel panicked" "$tmp/err" || fail "no word about the panic"
+	expect_core "$tmp/core"
+}
+
+# It is found by its PID and by its name, and lives on.
+t_dump_of_a_running_guest()
+{
+	start_linux 'echo ready; n=0
+		while [ ! -e /tmp/pressed ]; do n=$((n + 1)); done &
+		dd if=/dev/input/event0 bs=24 count=1 >/dev/null 2>&1
+		: >/tmp/pressed; wait; echo "lives on"' --net none --mem 128M --cpus 2
+	await ready
+	"$LODGE" list --json >"$tmp/list" || fail "lodge list"
+	grep -q "{\"pid\":$pid,\"name\":\"vmlinuz-$KERNEL\",\"cpus\":2,\"memory\":134217728," \
+		"$tmp/list" || fail "not in the list: $(cat "$tmp/list")"
+	"$LODGE" dump $pid "$tmp/core" || fail "lodge dump $pid"
+	expect_core "$tmp/core"
+	"$LODGE" dump "vmlinuz-$KERNEL" "$tmp/core2" || fail "lodge dump vmlinuz-$KERNEL"
+	expect_core "$tmp/core2"
+	! "$LODGE" dump $pid "$tmp/core" 2>"$tmp/again" || fail "a core was overwritten"
+	grep -q "is there already" "$tmp/again" || fail "no word about the file"
+	kill -TERM $pid
+	end_status
+	expect_status 0
+	said "lives on"
+	[ "$("$LODGE" list --json)" = '{"machines":[]}' ] || fail "still in the list"
 }
 
 # It asks for nothing and yet it is a process like any other.
