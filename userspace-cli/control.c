@@ -62,7 +62,7 @@ static u64 now_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-/* ---- what can be asked ------------------------------------------------------------ */
+/* ---- what can be asked ------------------------------------------------------ */
 
 static int __printf(2, 3) refuse(struct control_reply *reply, const char *fmt, ...)
 {
@@ -133,7 +133,8 @@ static int make_dump(struct control *c, int file, struct control_reply *reply)
 	int status;
 
 	if (!is_fit_for_a_dump(file))
-		return refuse(reply, "dump: a core goes to a regular file only: name one that is not there yet");
+		return refuse(reply,
+			      "dump: a core goes to a regular file only: name one that is not there yet");
 	if (pause_machine(m))
 		status = dump_save(m, file, reply->text, sizeof(reply->text));
 	else
@@ -152,7 +153,7 @@ static const struct {
 	[CONTROL_DUMP] = { true, make_dump },
 };
 
-/* ---- messages ----------------------------------------------------------------------- */
+/* ---- messages --------------------------------------------------------------- */
 
 /* What came is not to be answered: it may be meant for somebody else. */
 static bool is_noise(const struct incoming *in)
@@ -167,16 +168,18 @@ static int serve(struct control *c, const struct incoming *in, struct control_re
 	bool takes_file;
 
 	if (r->version != CONTROL_VERSION)
-		return refuse(reply, "the machine speaks version %u of its protocol, not %u: use the lodge that runs it",
+		return refuse(reply,
+			      "the machine speaks version %u of its protocol, not %u: use the lodge that runs it",
 			      CONTROL_VERSION, r->version);
 	if (!in->whole || in->len != sizeof(*r) || in->more_files)
 		return refuse(reply, "the request is not as long as it should be");
 	reply->op = r->op;
 	if (r->op >= ARRAY_SIZE(ops) || !ops[r->op].serve)
-		return refuse(reply, "the machine has no operation %u: it runs an older lodge", r->op);
+		return refuse(reply, "the machine has no operation %u: it runs an older lodge",
+			      r->op);
 	takes_file = ops[r->op].takes_file;
 	if (r->argument || in->nr_files != takes_file)
-		return refuse(reply, "the request brings what it should not, or not what it should");
+		return refuse(reply, "the request has not the files or the argument it should");
 	return ops[r->op].serve(c, takes_file ? in->file[0] : -1, reply);
 }
 
@@ -221,7 +224,7 @@ static bool receive(int fd, struct incoming *in)
 	return true;
 }
 
-/* ---- clients --------------------------------------------------------------------------- */
+/* ---- clients ---------------------------------------------------------------- */
 
 static void drop(struct client *client)
 {
@@ -302,7 +305,7 @@ static void on_connection(void *arg, short revents)
 	client->since = ++c->connections;
 }
 
-/* ---- the socket -------------------------------------------------------------------------- */
+/* ---- the socket ------------------------------------------------------------- */
 
 static void control_free(void *arg)
 {

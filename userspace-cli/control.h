@@ -57,7 +57,7 @@ int control_directory(const struct control *c);
 #define CONTROL_PLACES	3
 
 struct control_places {
-	int fd[CONTROL_PLACES];	/* directories, each once, owned by this user and closed to others */
+	int fd[CONTROL_PLACES];	/* directories, each once: this user's, closed to others */
 	unsigned int nr;
 };
 

@@ -22,7 +22,7 @@
 /* A directory with more sockets than this is not one of ours. */
 #define MOST_MACHINES	4096
 
-/* ---- one question -------------------------------------------------------------- */
+/* ---- one question ----------------------------------------------------------- */
 
 static void limit(int fd, unsigned int timeout_ms)
 {
@@ -137,7 +137,7 @@ int control_ask(int dir, int pid, enum control_op op, int file, unsigned int tim
 	return error == -EAGAIN ? -ETIMEDOUT : error;
 }
 
-/* ---- all machines ----------------------------------------------------------------- */
+/* ---- all machines ----------------------------------------------------------- */
 
 /* PID.sock, as control_create() writes it; else 0. */
 static int pid_of(const char *name)

@@ -374,7 +374,8 @@ int dump_close(struct dump *d, bool keep)
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", d->fd);
 	if (keep && d->nameless &&
 	    linkat(AT_FDCWD, self, AT_FDCWD, d->path, AT_SYMLINK_FOLLOW))
-		status = err(STATUS_HOST, "dump: '%s' cannot be named: %s", d->path, strerror(errno));
+		status = err(STATUS_HOST, "dump: '%s' cannot be named: %s", d->path,
+			     strerror(errno));
 	close(d->fd);
 	d->fd = -1;
 	return status;

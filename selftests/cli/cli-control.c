@@ -28,7 +28,7 @@ static struct fake_kvm f;
 static char home[32];		/* of sockets: XDG_RUNTIME_DIR */
 static struct control_places places;
 
-/* ---- a machine with a socket -------------------------------------------------------- */
+/* ---- a machine with a socket ------------------------------------------------ */
 
 static void begin_home(void)
 {
@@ -172,7 +172,7 @@ static bool at_most_open(unsigned int most)
 	return open_files() <= most;
 }
 
-/* ---- what it is for --------------------------------------------------------------------- */
+/* ---- what it is for --------------------------------------------------------- */
 
 static void test_list(void)
 {
@@ -261,7 +261,7 @@ static void test_left_over(void)
 	end();
 }
 
-/* ---- directories -------------------------------------------------------------------------- */
+/* ---- directories ------------------------------------------------------------ */
 
 /* A directory that others may use, or that is a link to one, is none for us. */
 static void test_class34_unsafe_places(void)
@@ -320,7 +320,7 @@ static void test_class34_directory_is_changed(void)
 	end_home();
 }
 
-/* ---- clients that lie ------------------------------------------------------------------------ */
+/* ---- clients that lie ------------------------------------------------------- */
 
 static void test_versions(void)
 {
@@ -429,7 +429,7 @@ static void test_class39_hostile_files(void)
 	end();
 }
 
-/* ---- clients that are slow ------------------------------------------------------------------- */
+/* ---- clients that are slow -------------------------------------------------- */
 
 static void test_silent_clients(void)
 {
@@ -495,7 +495,7 @@ static void test_cpu_that_does_not_rest(void)
 	end();
 }
 
-/* ---- users ------------------------------------------------------------------------------------- */
+/* ---- users ------------------------------------------------------------------ */
 
 /* 0: he was answered; 1: he was not. */
 static int ask_as(uid_t uid)
@@ -553,7 +553,7 @@ static void test_class34_false_machine(void)
 	end_home();
 }
 
-/* ---- machines that lie ---------------------------------------------------------------------------- */
+/* ---- machines that lie ------------------------------------------------------ */
 
 static int false_reply(const void *bytes, size_t len, struct control_reply *reply)
 {
@@ -598,7 +598,7 @@ static void test_class39_false_replies(void)
 	end();
 }
 
-/* ---- the sandbox ------------------------------------------------------------------------------------ */
+/* ---- the sandbox ------------------------------------------------------------ */
 
 static struct sandbox_needs needs;
 

@@ -213,6 +213,7 @@ expect_core()
 	[ "$(head -c 4 "$1" | tail -c 3)" = ELF ] || fail "an ELF file expected: $1"
 	[ "$(stat -c %a "$1")" = 600 ] || fail "mode 600 expected: $1"
 	[ "$(stat -c %s "$1")" -gt 134217728 ] || fail "128 MiB of memory expected: $1"
+	[ "$(($(stat -c %b "$1") * 512))" -lt 134217728 ] || fail "holes expected: $1"
 }
 
 # The kernel's panic handler tells the machine before it resets it.

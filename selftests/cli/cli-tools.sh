@@ -9,11 +9,11 @@ t_help()
 		lodge $arguments
 		expect_status 0
 		expect_no_err
-		for word in run caps disk doctor help; do
+		for word in run list dump caps disk doctor help; do
 			grep -q "^  $word " "$tmp/out" || fail "no word about $word"
 		done
 	done
-	for word in run caps disk doctor; do
+	for word in run list dump caps disk doctor; do
 		lodge help $word
 		expect_status 0
 		grep -q "^usage: lodge $word" "$tmp/out" || fail "no usage"
@@ -105,6 +105,32 @@ t_doctor_other_device()
 	lodge doctor --device /dev/null
 	expect_status 1
 	grep -q "^/dev/null: does not speak KVM's ABI" "$tmp/out" || fail "no reason"
+}
+
+t_list_and_dump_without_machines()
+{
+	mkdir "$tmp/run"
+	export XDG_RUNTIME_DIR="$tmp/run"
+	lodge list
+	expect_status 0
+	expect_no_err
+	expect_out "    PID CPUS   MEMORY        TIME  NAME"
+	lodge list --json
+	expect_status 0
+	expect_out '{"machines":[]}'
+	lodge dump 1 "$tmp/core"
+	expect_status 64
+	expect_err "dump: there is no machine '1': see 'lodge list'"
+	lodge dump vmlinuz "$tmp/core"
+	expect_status 64
+	expect_err "dump: there is no machine 'vmlinuz': *"
+	lodge dump 1
+	expect_status 64
+	expect_err "dump: give a machine and a file: *"
+	[ ! -e "$tmp/core" ] || fail "a file was left"
+	lodge list more
+	expect_status 64
+	expect_err "list: 'more' is too much"
 }
 
 t_unknown_options()
