@@ -380,8 +380,10 @@ struct control *control_create(struct machine *m, const char *what)
 	unsigned int i;
 	int error;
 
-	if (!c)
+	if (!c) {
+		note("run: no control socket: no memory");
 		return NULL;
+	}
 	c->machine = m;
 	c->uid = geteuid();
 	c->start_ns = now_ns();
