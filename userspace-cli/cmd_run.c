@@ -262,6 +262,6 @@ const struct command cmd_run = {
 "Ctrl-a x ends the guest, Ctrl-a h helps. The status is the guest's own, 0 when\n"
 "it powered down, or: 64 usage, 65 image, 66 device, 67 host, 68 triple fault,\n"
 "69 failed entry, 70 internal error, 71 unknown exit, 72 console, 73 panic,\n"
-"124 timeout, 128+N signal N. Without KERNEL one is looked for. See lodge-run(1).\n",
+"124 timeout, 128+N signal. Without KERNEL one is looked for. See lodge-run(1).\n",
 	.main = run_main,
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * CPUID of the guest. The device says what it can offer; what differs from CPU
- * to CPU (SDM volume 2A, CPUID: leaves 1, 0xb and 0x1f) is put in here. The
+ * to CPU (SDM volume 2A, CPUID: leaves 1, 4, 0xb and 0x1f) is put in here. The
  * CPUs are cores of one package, one thread each.
  */
 #include <errno.h>
@@ -15,9 +15,40 @@
 #define CPUID_1_ECX_TSC_DEADLINE BIT_ULL(24)
 #define CPUID_1_ECX_HYPERVISOR	BIT_ULL(31)
 #define CPUID_TOPOLOGY_SMT	1
+#define LEVELS			2	/* cores, and the end of the list */
 #define CPUID_TOPOLOGY_CORE	2
 /* More than any CPU has; a device that wants more is out of its mind. */
 #define CPUID_MOST		4096
+
+static bool has(const struct kvm_cpuid2 *cpuid, u32 function, u32 index)
+{
+	unsigned int i;
+
+	for (i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == function && cpuid->entries[i].index == index)
+			return true;
+	return false;
+}
+
+/*
+ * Devices list the leaves of topology with their first sub-leaf only, for they know none.
+ * There is room for LEVELS more of each.
+ */
+static void add_levels(struct kvm_cpuid2 *cpuid)
+{
+	static const u32 functions[] = { 0xb, 0x1f };
+	unsigned int i;
+	u32 index;
+
+	for (i = 0; i < ARRAY_SIZE(functions); i++)
+		for (index = 1; index <= LEVELS && has(cpuid, functions[i], 0); index++)
+			if (!has(cpuid, functions[i], index))
+				cpuid->entries[cpuid->nent++] = (struct kvm_cpuid_entry2){
+					.function = functions[i],
+					.index = index,
+					.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+				};
+}
 
 struct kvm_cpuid2 *cpuid_supported(const struct device *dev)
 {
@@ -27,13 +58,16 @@ struct kvm_cpuid2 *cpuid_supported(const struct device *dev)
 	for (room = 64; room <= CPUID_MOST; room *= 2) {
 		struct kvm_cpuid2 *cpuid;
 
-		cpuid = calloc(1, sizeof(*cpuid) + room * sizeof(cpuid->entries[0]));
+		cpuid = calloc(1, sizeof(*cpuid) +
+			       (room + 2 * LEVELS) * sizeof(cpuid->entries[0]));
 		if (!cpuid)
 			return NULL;
 		cpuid->nent = room;
 		if (!ioctl(dev->fd, KVM_GET_SUPPORTED_CPUID, cpuid)) {
-			if (cpuid->nent <= room)
+			if (cpuid->nent <= room) {
+				add_levels(cpuid);
 				return cpuid;
+			}
 			errno = EINVAL;
 		}
 		free(cpuid);
@@ -88,6 +122,19 @@ static void leaf_topology(struct kvm_cpuid_entry2 *e, unsigned int index,
 	e->ecx |= level[e->index].type << 8;
 }
 
+/* EAX: 31-26 cores of the package less 1, 25-14 CPUs that share this cache less 1. */
+static void leaf_cache(struct kvm_cpuid_entry2 *e, unsigned int cpus)
+{
+	u32 ids = 1u << id_bits(cpus), level = e->eax >> 5 & 7;
+
+	if (!(e->eax & 0x1f))
+		return;			/* the list's end */
+	e->eax &= 0x3fff;
+	e->eax |= (ids > 64 ? 63 : ids - 1) << 26;
+	if (level >= 3)
+		e->eax |= (ids - 1) << 14;
+}
+
 void cpuid_for_cpu(struct kvm_cpuid2 *cpuid, unsigned int index,
 		   unsigned int cpus, bool deadline)
 {
@@ -98,6 +145,8 @@ void cpuid_for_cpu(struct kvm_cpuid2 *cpuid, unsigned int index,
 
 		if (e->function == 1)
 			leaf_1(e, index, cpus, deadline);
+		else if (e->function == 4)
+			leaf_cache(e, cpus);
 		else if (e->function == 0xb || e->function == 0x1f)
 			leaf_topology(e, index, cpus);
 	}

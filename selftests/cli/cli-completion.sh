@@ -45,7 +45,7 @@ position=
 t_commands()
 {
 	offers "lodge r" run
-	offers "lodge d" disk doctor
+	offers "lodge d" dump disk doctor
 	offers "lodge --v" --version
 	offers "lodge help ca" caps
 	offers "lodge help run "

@@ -538,8 +538,8 @@ static void test_cpuid(void)
 	union {
 		struct kvm_cpuid2 id;
 		u8 room[sizeof(struct kvm_cpuid2) +
-			4 * sizeof(struct kvm_cpuid_entry2)];
-	} u = { .id.nent = 4 };
+			6 * sizeof(struct kvm_cpuid_entry2)];
+	} u = { .id.nent = 6 };
 	struct kvm_cpuid_entry2 *e = u.id.entries;
 
 	e[0].function = 1;
@@ -549,7 +549,14 @@ static void test_cpuid(void)
 	e[2].index = 1;
 	e[3].function = 0xb;
 	e[3].index = 2;
+	e[4].function = 4;
+	e[4].eax = 0x1c004121;		/* data, level 1, of an 8-core host */
+	e[5].function = 4;
+	e[5].index = 3;
+	e[5].eax = 0x1c03c163;		/* unified, level 3 */
 	cpuid_for_cpu(&u.id, 5, 6, true);
+	CHECK_EQ(e[4].eax, 0x1c000121);
+	CHECK_EQ(e[5].eax, 0x1c01c163);
 	CHECK_EQ(e[0].ecx, 0x81000000);
 	CHECK_EQ(e[0].ebx, 0x05081234);
 	CHECK_EQ(e[0].edx & BIT_ULL(28), BIT_ULL(28));
