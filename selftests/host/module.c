@@ -8,6 +8,7 @@
  * bit is set on any CPU, so that one can be made shows that it is clear on all.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -214,6 +215,7 @@ static void *open_and_use(void *arg)
 		CHECK(vm >= 0);
 		close(fd);
 		close(vm);
+		sched_yield();		/* with one CPU the other would have no chance */
 	}
 	return NULL;
 }
