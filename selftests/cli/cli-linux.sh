@@ -240,13 +240,13 @@ t_dump_of_a_running_guest()
 	"$LODGE" list --json >"$tmp/list" || fail "lodge list"
 	grep -q "{\"pid\":$pid,\"name\":\"vmlinuz-$KERNEL\",\"cpus\":2,\"memory\":134217728," \
 		"$tmp/list" || fail "not in the list: $(cat "$tmp/list")"
-	"$LODGE" dump $pid "$tmp/core" || fail "lodge dump $pid"
+	"$LODGE" dump "$pid" "$tmp/core" || fail "lodge dump $pid"
 	expect_core "$tmp/core"
 	"$LODGE" dump "vmlinuz-$KERNEL" "$tmp/core2" || fail "lodge dump vmlinuz-$KERNEL"
 	expect_core "$tmp/core2"
-	! "$LODGE" dump $pid "$tmp/core" 2>"$tmp/again" || fail "a core was overwritten"
+	! "$LODGE" dump "$pid" "$tmp/core" 2>"$tmp/again" || fail "a core was overwritten"
 	grep -q "is there already" "$tmp/again" || fail "no word about the file"
-	kill -TERM $pid
+	kill -TERM "$pid"
 	end_status
 	expect_status 0
 	said "lives on"
