@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "err.h"
 #include "sandbox.h"
@@ -29,7 +30,7 @@ static const int always[] = {
 	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(mprotect), SCMP_SYS(brk),
 	/* threads, signals, time */
-	SCMP_SYS(tgkill), SCMP_SYS(kill), SCMP_SYS(gettid), SCMP_SYS(getpid),
+	SCMP_SYS(gettid), SCMP_SYS(getpid),
 	SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
 	SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn),
@@ -104,6 +105,16 @@ static int allow_ioctls(scmp_filter_ctx ctx)
 	return error;
 }
 
+/* Signals are for its own threads: kicks of vCPUs, and a terminal that is stopped. */
+static int allow_signals(scmp_filter_ctx ctx)
+{
+	int error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				     SCMP_A0(SCMP_CMP_EQ, getpid()));
+
+	return error ? error : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
+						SCMP_A0(SCMP_CMP_EQ, getpid()));
+}
+
 static int allow(scmp_filter_ctx ctx, const int *calls, unsigned int nr)
 {
 	unsigned int i;
@@ -138,6 +149,8 @@ static int fill(scmp_filter_ctx ctx, const struct sandbox_needs *needs)
 
 	if (!error)
 		error = allow_ioctls(ctx);
+	if (!error)
+		error = allow_signals(ctx);
 	if (!error && needs->disks)
 		error = allow(ctx, for_disks, ARRAY_SIZE(for_disks));
 	if (!error && needs->accept)
