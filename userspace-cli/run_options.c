@@ -155,7 +155,7 @@ static int on_console(struct run_options *o, char *text)
 	if (o->virtio_console)
 		text[len - 7] = '\0';
 	if (strcmp(text, "stdio") && strcmp(text, "pty") && strcmp(text, "none") &&
-	    strncmp(text, "socket=", 7) && strncmp(text, "file=", 5))
+	    (strncmp(text, "socket=", 7) || !text[7]) && (strncmp(text, "file=", 5) || !text[5]))
 		return usage("console", text,
 			     "give stdio, pty, socket=PATH, file=PATH or none, and perhaps ,virtio behind it");
 	o->console = text;
