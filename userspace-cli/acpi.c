@@ -14,6 +14,7 @@
 
 #include "acpi.h"
 #include "dsdt.h"
+#include "checksum.h"
 #include "err.h"
 #include "platform.h"
 
@@ -142,16 +143,6 @@ struct tables {
 	u8 bytes[PLATFORM_ACPI_SIZE];
 	u32 used;
 };
-
-static u8 checksum(const void *data, u32 len)
-{
-	const u8 *bytes = data;
-	u8 sum = 0;
-
-	while (len--)
-		sum += *bytes++;
-	return -sum;
-}
 
 static u64 address_of(const struct tables *t, const void *table)
 {

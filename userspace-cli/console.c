@@ -29,6 +29,7 @@
 
 #include "console.h"
 #include "err.h"
+#include "files.h"
 #include "terminal.h"
 #include "worker.h"
 
@@ -55,13 +56,6 @@ struct console {
 	unsigned int head, tail;	/* count up for ever; tail goes out next */
 	u8 ring[RING];
 };
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 /* ---- output ---------------------------------------------------------------------- */
 

@@ -94,39 +94,6 @@ static bool is_fit_for_a_dump(int fd)
 	       !fstat(fd, &st) && S_ISREG(st.st_mode);
 }
 
-/*
- * As cpu_wait_paused(), but a vCPU that waits for the reader of its console is not waited
- * for in turn. True: it stands, and will not enter the guest before it is told to.
- */
-static bool comes_to_rest(struct cpu *cpu, const struct timespec *until)
-{
-	struct machine *m = cpu->machine;
-	int error = 0;
-	bool rests;
-
-	pthread_mutex_lock(&m->run_lock);
-	while (cpu->started && !cpu->parked && !machine_ended(m) && !error)
-		error = pthread_cond_clockwait(&m->run_cond, &m->run_lock, CLOCK_MONOTONIC, until);
-	rests = !cpu->started || cpu->parked;
-	pthread_mutex_unlock(&m->run_lock);
-	return rests;
-}
-
-static bool pause_machine(struct machine *m)
-{
-	struct timespec until;
-	bool rests = true;
-	unsigned int i;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += REST_SECONDS;
-	for (i = 0; i < m->nr_cpus; i++)
-		cpu_pause(&m->cpus[i]);
-	for (i = 0; i < m->nr_cpus && rests; i++)
-		rests = comes_to_rest(&m->cpus[i], &until);
-	return rests && !machine_ended(m);
-}
-
 static int make_dump(struct control *c, int file, struct control_reply *reply)
 {
 	struct machine *m = c->machine;
@@ -135,7 +102,7 @@ static int make_dump(struct control *c, int file, struct control_reply *reply)
 	if (!is_fit_for_a_dump(file))
 		return refuse(reply,
 			      "dump: a core goes to a regular file only: name one that is not there yet");
-	if (pause_machine(m))
+	if (machine_pause_within(m, REST_SECONDS))
 		status = dump_save(m, file, reply->text, sizeof(reply->text));
 	else
 		status = refuse(reply, "dump: the machine does not stand still: %s",

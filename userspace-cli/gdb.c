@@ -18,6 +18,7 @@
 
 #include "commands.h"
 #include "err.h"
+#include "files.h"
 #include "gdb_stub.h"
 
 /* A pipe that is ready takes as much without making us wait. */
@@ -261,12 +262,6 @@ static void gdb_reset(void *arg)
 	pthread_mutex_unlock(&g->lock);
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 static void gdb_free(void *arg)
 {
 	struct gdb *g = arg;
@@ -276,9 +271,9 @@ static void gdb_free(void *arg)
 	if (machine_ended(g->machine))
 		tell_end(g);
 	if (!g->stdio)
-		close_fd(g->in_fd);
-	close_fd(g->listen_fd);
-	close_fd(g->stop_fd);
+		close_fd(&g->in_fd);
+	close_fd(&g->listen_fd);
+	close_fd(&g->stop_fd);
 	free(g->description);
 	g->machine->debug_exit = NULL;
 	g->machine->debug_arg = NULL;
@@ -351,7 +346,7 @@ static struct gdb *make(struct machine *m)
 	if (g->description && g->stop_fd >= 0 && machine_add(m, &part))
 		return g;
 	free(g->description);
-	close_fd(g->stop_fd);
+	close_fd(&g->stop_fd);
 	free(g);
 	return NULL;
 }

@@ -335,17 +335,22 @@ static bool parse_break(const char *text, u64 *kind, u64 *address, u64 *len)
 	       address_length(&text, '\0', address, len);
 }
 
+/* False: it has been answered, or an unknown kind gets the empty answer. */
+static bool take_break(struct gdb *g, const char *text, u64 *kind, u64 *address, u64 *len)
+{
+	/* No conditions and commands were offered. */
+	if (parse_break(text, kind, address, len))
+		return *kind < GDB_BREAK_KINDS;
+	error(g, EINVAL);
+	return false;
+}
+
 static void insert_break(struct gdb *g, const char *text)
 {
 	u64 kind, address, len;
 	int bad;
 
-	/* No conditions and commands were offered. */
-	if (!parse_break(text, &kind, &address, &len)) {
-		error(g, EINVAL);
-		return;
-	}
-	if (kind >= GDB_BREAK_KINDS)
+	if (!take_break(g, text, &kind, &address, &len))
 		return;
 	pthread_mutex_lock(&g->lock);
 	if (kind == GDB_BREAK_SOFT)
@@ -361,11 +366,7 @@ static void remove_break(struct gdb *g, const char *text)
 {
 	u64 kind, address, len;
 
-	if (!parse_break(text, &kind, &address, &len)) {
-		error(g, EINVAL);
-		return;
-	}
-	if (kind >= GDB_BREAK_KINDS)
+	if (!take_break(g, text, &kind, &address, &len))
 		return;
 	pthread_mutex_lock(&g->lock);
 	if (kind == GDB_BREAK_SOFT)

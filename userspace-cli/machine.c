@@ -17,6 +17,7 @@
 #include "cpu_state.h"
 #include "cpuid.h"
 #include "err.h"
+#include "files.h"
 #include "irqs_kvm.h"
 #include "machine.h"
 
@@ -232,13 +233,6 @@ int machine_boot(struct machine *m)
 			status = host_error("reading the state of the interrupt controllers");
 	}
 	return status;
-}
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 void machine_destroy(struct machine *m)

@@ -184,6 +184,11 @@ void cpu_pause(struct cpu *cpu);
 void cpu_resume(struct cpu *cpu);
 void cpu_wait_paused(struct cpu *cpu);
 void machine_pause(struct machine *m);		/* and waits */
+/*
+ * A vCPU that waits for the reader of its console is not waited for in turn: false if not all
+ * stand in time, or the machine has ended. Either way machine_resume() is due.
+ */
+bool machine_pause_within(struct machine *m, unsigned int seconds);
 void machine_resume(struct machine *m);
 
 /* For loop.c, after an interrupted KVM_RUN: stands still while somebody wants it. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "err.h"
 #include "irqs.h"
 #include "mptable.h"
@@ -92,16 +93,6 @@ struct table {
 	u32 used;
 	unsigned int entries;
 };
-
-static u8 checksum(const void *data, u32 len)
-{
-	const u8 *bytes = data;
-	u8 sum = 0;
-
-	while (len--)
-		sum += *bytes++;
-	return -sum;
-}
 
 static void add(struct table *t, const void *entry, u32 len)
 {

@@ -17,10 +17,12 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cpu_state.h"
 #include "err.h"
+#include "files.h"
 #include "loop.h"
 #include "machine.h"
 
@@ -112,24 +114,55 @@ void cpu_resume(struct cpu *cpu)
 	pthread_mutex_unlock(&cpu->machine->run_lock);
 }
 
-void cpu_wait_paused(struct cpu *cpu)
+/* @until NULL: for ever. True: it stands, and will not enter the guest before it is told to. */
+static bool wait_paused(struct cpu *cpu, const struct timespec *until)
 {
 	struct machine *m = cpu->machine;
+	int error = 0;
+	bool stands;
 
 	pthread_mutex_lock(&m->run_lock);
-	while (cpu->started && !cpu->parked && !machine_ended(m))
-		pthread_cond_wait(&m->run_cond, &m->run_lock);
+	while (cpu->started && !cpu->parked && !machine_ended(m) && !error) {
+		if (until)
+			error = pthread_cond_clockwait(&m->run_cond, &m->run_lock,
+						       CLOCK_MONOTONIC, until);
+		else
+			pthread_cond_wait(&m->run_cond, &m->run_lock);
+	}
+	stands = !cpu->started || cpu->parked;
 	pthread_mutex_unlock(&m->run_lock);
+	return stands;
 }
 
-void machine_pause(struct machine *m)
+void cpu_wait_paused(struct cpu *cpu)
 {
+	wait_paused(cpu, NULL);
+}
+
+static bool pause_all(struct machine *m, const struct timespec *until)
+{
+	bool stand = true;
 	unsigned int i;
 
 	for (i = 0; i < m->nr_cpus; i++)
 		cpu_pause(&m->cpus[i]);
-	for (i = 0; i < m->nr_cpus; i++)
-		cpu_wait_paused(&m->cpus[i]);
+	for (i = 0; i < m->nr_cpus && stand; i++)
+		stand = wait_paused(&m->cpus[i], until) || machine_ended(m);
+	return stand && !machine_ended(m);
+}
+
+void machine_pause(struct machine *m)
+{
+	pause_all(m, NULL);
+}
+
+bool machine_pause_within(struct machine *m, unsigned int seconds)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += seconds;
+	return pause_all(m, &until);
 }
 
 void machine_resume(struct machine *m)
@@ -350,12 +383,6 @@ static void stop_cpus(struct machine *m)
 			pthread_join(m->cpus[i].thread, NULL);
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 void machine_run(struct machine *m, u64 timeout_ns)
 {
 	struct running r = {
@@ -377,9 +404,9 @@ void machine_run(struct machine *m, u64 timeout_ns)
 		machine_stop(m, END_HOST, STATUS_HOST, "run: cannot wait: %s",
 			     strerror(-error));
 	stop_cpus(m);
-	close_fd(r.signal_fd);
-	close_fd(r.timer_fd);
-	close_fd(r.grace_fd);
+	close_fd(&r.signal_fd);
+	close_fd(&r.timer_fd);
+	close_fd(&r.grace_fd);
 	sigaction(KICK_SIGNAL, &r.old_kick, NULL);
 	pthread_sigmask(SIG_SETMASK, &r.old_mask, NULL);
 }

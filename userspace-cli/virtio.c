@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "files.h"
 #include "virtio.h"
 
 /* Lines about one device's guest that breaks the rules again and again. */
@@ -217,12 +218,6 @@ static void machine_was_reset(void *arg)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 static void free_device(void *arg)
 {
 	struct virtio_device *dev = arg;
@@ -236,8 +231,8 @@ static void free_device(void *arg)
 	if (dev->transport)
 		dev->transport->free(dev);
 	for (i = 0; i < dev->nr_queues; i++) {
-		close_fd(dev->queue[i].kick_fd);
-		close_fd(dev->queue[i].idle_fd);
+		close_fd(&dev->queue[i].kick_fd);
+		close_fd(&dev->queue[i].idle_fd);
 	}
 	pthread_mutex_destroy(&dev->lock);
 }

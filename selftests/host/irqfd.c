@@ -376,6 +376,14 @@ SUBTEST(eoi_signals_and_lowers_the_line)
 	stop(&m);
 }
 
+static bool line_is_high(struct vm *vm, int pin)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	CHECK_EQ(xioctl(vm->fd, KVM_GET_IRQCHIP, (uintptr_t)&chip), 0);
+	return chip.chip.ioapic.irr & BIT(pin);
+}
+
 /* Without EOI the line stays up: no second interrupt, no signal. */
 SUBTEST(level_stays_until_eoi)
 {
@@ -395,8 +403,7 @@ SUBTEST(level_stays_until_eoi)
 	CHECK_EQ(eventfd_signals(resample), 0);
 	/* Taken away it lowers the line, and signals nothing. */
 	CHECK_EQ(irqfd(m.vm, fd, LEVEL_PIN, GO, 0), 0);
-	CHECK_EQ(xioctl(m.vm->fd, KVM_GET_IRQCHIP, (uintptr_t)&chip), 0);
-	CHECK_EQ(chip.chip.ioapic.irr & BIT(LEVEL_PIN), 0);
+	CHECK(!line_is_high(m.vm, LEVEL_PIN));
 	CHECK_EQ(eventfd_signals(resample), 0);
 	CHECK_EQ(irqs(&m, LEVEL_VECTOR), 1);
 	stop(&m);
@@ -430,14 +437,6 @@ SUBTEST(several_share_a_level)
 	CHECK_EQ(eventfd_signals(resample[0]), 0);
 	CHECK_EQ(irqs(&m, LEVEL_VECTOR), 31);
 	stop(&m);
-}
-
-static bool line_is_high(struct vm *vm, int pin)
-{
-	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
-
-	CHECK_EQ(xioctl(vm->fd, KVM_GET_IRQCHIP, (uintptr_t)&chip), 0);
-	return chip.chip.ioapic.irr & BIT(pin);
 }
 
 /* Closed, it is taken away when the kernel comes to it, and the line falls. */
