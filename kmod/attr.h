@@ -8,4 +8,8 @@ long vcpu_ioctl_has_attr(void *object, unsigned long arg);
 long vcpu_ioctl_get_attr(void *object, unsigned long arg);
 long vcpu_ioctl_set_attr(void *object, unsigned long arg);
 
+/* The device's. */
+long dev_ioctl_has_attr(void *unused, unsigned long arg);
+long dev_ioctl_get_attr(void *unused, unsigned long arg);
+
 #endif

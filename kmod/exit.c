@@ -20,9 +20,11 @@
 #include "cpu/hypercall.h"
 #include "cpu/msr.h"
 #include "exit.h"
+#include "exit_priv.h"
 #include "io/bus.h"
 #include "irq/lapic.h"
 #include "mem/fault.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmcs.h"
@@ -41,30 +43,8 @@ static bool moved_on(struct lodge_vcpu *vcpu)
 	return regs_linear_rip(vcpu) != vcpu->complete_rip;
 }
 
-static int skip_and_resume(struct lodge_vcpu *vcpu)
-{
-	regs_skip_insn(vcpu);
-	return EXIT_RESUME;
-}
-
-/* The instruction is done, or it was illegal and the guest gets #GP(0). */
-static int skip_or_gp(struct lodge_vcpu *vcpu, bool done)
-{
-	if (done)
-		regs_skip_insn(vcpu);
-	else
-		inject_gp(vcpu);
-	return EXIT_RESUME;
-}
-
 static int exit_resume(struct lodge_vcpu *vcpu)
 {
-	return EXIT_RESUME;
-}
-
-static int exit_ud(struct lodge_vcpu *vcpu)
-{
-	inject_ud(vcpu);
 	return EXIT_RESUME;
 }
 
@@ -93,6 +73,18 @@ int exit_ioapic_eoi(struct lodge_vcpu *vcpu)
 int exit_irq_window(struct lodge_vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+	return EXIT_TO_USER;
+}
+
+int exit_tpr_access(struct lodge_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	vcpu->tpr_access.pending = false;
+	run->exit_reason = KVM_EXIT_TPR_ACCESS;
+	memset(&run->tpr_access, 0, sizeof(run->tpr_access));
+	run->tpr_access.rip = vcpu->tpr_access.rip;
+	run->tpr_access.is_write = vcpu->tpr_access.write;
 	return EXIT_TO_USER;
 }
 
@@ -134,6 +126,7 @@ static int emulation_error(struct lodge_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
+	vcpu->stats.emulated_fail++;
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
@@ -202,10 +195,14 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
 	};
 	int ret;
 
+	if (trace_lodge_page_fault_enabled())
+		trace_lodge_page_fault(vcpu->id, regs_rip(vcpu), fault.gpa, vcpu->exit_qual);
 	inject_iret_faulted(vcpu, vcpu->exit_qual & INTR_INFO_UNBLOCK_NMI);
 	ret = fault_resolve(vcpu, &fault);
-	if (ret == FAULT_RESUME)
+	if (ret == FAULT_RESUME) {
+		vcpu->stats.faults_fixed++;
 		return EXIT_RESUME;
+	}
 	if (ret < 0)
 		return ret;
 	if (vcpu->idt_info & VECTORING_INFO_VALID_MASK)
@@ -226,58 +223,32 @@ static int exit_ept_misconfig(struct lodge_vcpu *vcpu)
 
 	if (vcpu->idt_info & VECTORING_INFO_VALID_MASK)
 		return delivery_error(vcpu, gpa);
-	if (likely(vcpu->exit_insn_len) && bus_ring(vcpu, gpa))
+	if (likely(vcpu->exit_insn_len) && bus_ring(vcpu, gpa)) {
+		trace_lodge_fast_mmio(gpa);
 		return skip_and_resume(vcpu);
-	return emulated(vcpu, emulate_insn(vcpu));
-}
-
-static int debug_exit(struct lodge_vcpu *vcpu, u8 vector, unsigned long dr6)
-{
-	struct kvm_run *run = vcpu->run;
-
-	run->exit_reason = KVM_EXIT_DEBUG;
-	memset(&run->debug, 0, sizeof(run->debug));
-	run->debug.arch.exception = vector;
-	run->debug.arch.pc = regs_linear_rip(vcpu);
-	if (vector == X86_TRAP_DB) {
-		run->debug.arch.dr6 = dr6 | DR6_ALWAYS_ONE;
-		run->debug.arch.dr7 = vmreadl(GUEST_DR7);
 	}
-	/* another KVM_RUN means another step */
-	vcpu->debug.step_rip = run->debug.arch.pc;
-	vcpu->debug.arm = true;
-	return EXIT_TO_USER;
-}
-
-int exit_stepped(struct lodge_vcpu *vcpu)
-{
-	vcpu->debug.stepped = false;
-	return debug_exit(vcpu, X86_TRAP_DB, DR_STEP);
-}
-
-static int exit_db(struct lodge_vcpu *vcpu, u32 type)
-{
-	unsigned long why = vcpu->exit_qual & (DR_TRAP_BITS | DR_BD | DR_STEP);
-
-	if (vcpu->debug.control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
-		return debug_exit(vcpu, X86_TRAP_DB, why);
-	/* ICEBP has an instruction to step over: vol. 3C 27.2.4 */
-	if (type == INTR_TYPE_PRIV_SW_EXCEPTION)
-		regs_set_rip(vcpu, regs_rip(vcpu) + vcpu->exit_insn_len);
-	/* entry insists on a pending trap where TF meets a shadow: 26.3.1.5 */
-	else if ((regs_rflags(vcpu) & X86_EFLAGS_TF) &&
-		 (vmread32(GUEST_INTERRUPTIBILITY_INFO) &
-		  (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
-		vmwritel(GUEST_PENDING_DBG_EXCEPTIONS, DR_STEP);
-	inject_db(vcpu, why);
-	return EXIT_RESUME;
+	return emulated(vcpu, emulate_insn(vcpu));
 }
 
 /* vcpu.c has emptied the log already. */
 static int exit_pml_full(struct lodge_vcpu *vcpu)
 {
+	trace_lodge_pml_full(vcpu->id);
 	inject_iret_faulted(vcpu, vcpu->exit_qual & INTR_INFO_UNBLOCK_NMI);
 	return EXIT_RESUME;
+}
+
+/*
+ * A guest that came from another vendor's CPU, or has guessed wrong, asks for its
+ * hypervisor by that vendor's instruction; KVM_X86_QUIRK_FIX_HYPERCALL_INSN.
+ */
+static int exit_ud_fault(struct lodge_vcpu *vcpu)
+{
+	enum emulate_result res = EMULATE_CANNOT;
+
+	if (!(vcpu->vm->quirks_off & KVM_X86_QUIRK_FIX_HYPERCALL_INSN))
+		res = emulate_fix_vmmcall(vcpu);
+	return res == EMULATE_CANNOT ? exit_ud(vcpu) : emulated(vcpu, res);
 }
 
 static int exit_exception(struct lodge_vcpu *vcpu)
@@ -291,11 +262,13 @@ static int exit_exception(struct lodge_vcpu *vcpu)
 	switch (info & INTR_INFO_VECTOR_MASK) {
 	case X86_TRAP_MC:
 		return EXIT_RESUME;	/* likewise */
+	case X86_TRAP_UD:
+		return exit_ud_fault(vcpu);
 	case X86_TRAP_AC:
 		inject_exception_error(vcpu, X86_TRAP_AC, vmread32(VM_EXIT_INTR_ERROR_CODE));
 		return EXIT_RESUME;
 	case X86_TRAP_BP:
-		return debug_exit(vcpu, X86_TRAP_BP, 0);
+		return exit_debug(vcpu, X86_TRAP_BP, 0);
 	case X86_TRAP_DB:
 		return exit_db(vcpu, type);
 	}
@@ -318,6 +291,7 @@ static int exit_cpuid(struct lodge_vcpu *vcpu)
 		return EXIT_RESUME;
 	}
 	cpuid_execute(vcpu, &eax, &ebx, &ecx, &edx);
+	trace_lodge_cpuid(vcpu->regs[GPR_RAX], vcpu->regs[GPR_RCX], eax, ebx, ecx, edx);
 	vcpu->regs[GPR_RAX] = eax;
 	vcpu->regs[GPR_RBX] = ebx;
 	vcpu->regs[GPR_RCX] = ecx;
@@ -347,6 +321,7 @@ static int exit_mov_to_cr(struct lodge_vcpu *vcpu, int cr, unsigned long value)
 {
 	unsigned long old_cr8 = vcpu->cr8;
 
+	trace_lodge_cr(1, cr, value);
 	switch (cr) {
 	case 0:
 		return skip_or_gp(vcpu, cr0_write(vcpu, value));
@@ -394,58 +369,6 @@ static int exit_cr(struct lodge_vcpu *vcpu)
 	}
 }
 
-static bool write_dr(struct lodge_vcpu *vcpu, int dr, unsigned long value)
-{
-	if (dr < 4) {
-		vcpu->dr[array_index_nospec(dr, 4)] = value;
-		return true;
-	}
-	if (value >> 32)
-		return false;
-	if (dr == 6)
-		vcpu->dr6 = (value & DR6_WRITABLE) | DR6_ALWAYS_ONE;
-	else
-		regs_set_dr7(vcpu, (value & DR7_WRITABLE) | DR7_ALWAYS_ONE);
-	return true;
-}
-
-static unsigned long read_dr(struct lodge_vcpu *vcpu, int dr)
-{
-	if (dr < 4)
-		return vcpu->dr[array_index_nospec(dr, 4)];
-	return dr == 6 ? vcpu->dr6 : vcpu->dr7;
-}
-
-/* Faults in the order of vol. 3B 17.2 and vol. 3C 25.1.3. */
-static int exit_dr(struct lodge_vcpu *vcpu)
-{
-	unsigned long q = vcpu->exit_qual;
-	int dr = q & DEBUG_REG_ACCESS_NUM, reg = DEBUG_REG_ACCESS_REG(q);
-	unsigned long value;
-
-	if (dr == 4 || dr == 5) {
-		if (regs_cr4(vcpu) & X86_CR4_DE)
-			return exit_ud(vcpu);
-		dr += 2;
-	}
-	if (regs_cpl(vcpu)) {
-		inject_gp(vcpu);
-		return EXIT_RESUME;
-	}
-	if (vcpu->dr7 & DR7_GD) {
-		if (vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP)
-			return debug_exit(vcpu, X86_TRAP_DB, DR_BD);
-		inject_db(vcpu, DR_BD);
-		return EXIT_RESUME;
-	}
-	if (q & TYPE_MOV_FROM_DR) {
-		regs_set_gpr(vcpu, reg, read_dr(vcpu, dr));
-		return skip_and_resume(vcpu);
-	}
-	value = regs_gpr(vcpu, reg);
-	return skip_or_gp(vcpu, write_dr(vcpu, dr, regs_in_64bit(vcpu) ? value : (u32)value));
-}
-
 /* The upper half of RAX is cleared by a 32-bit IN and kept by a narrower one. */
 static void merge_in(struct lodge_vcpu *vcpu, u32 value)
 {
@@ -472,6 +395,7 @@ static int complete_io(struct lodge_vcpu *vcpu)
 	if (vcpu->pio.in) {
 		/* the only look at what user space wrote */
 		memcpy(&value, vcpu->pio_data, vcpu->pio.size);
+		trace_lodge_pio(0, vcpu->pio.port, vcpu->pio.size, 1, value);
 		merge_in(vcpu, value);
 	}
 	/* nothing has run since the exit, so its instruction length still holds */
@@ -492,10 +416,12 @@ static int exit_io(struct lodge_vcpu *vcpu)
 	vcpu->pio.port = q >> 16;
 	vcpu->pio.count = 1;
 	if (!vcpu->pio.in) {
+		trace_lodge_pio(1, vcpu->pio.port, vcpu->pio.size, 1, value);
 		if (bus_write(vcpu, IO_PORTS, vcpu->pio.port, &value, vcpu->pio.size))
 			return skip_and_resume(vcpu);
 		memcpy(vcpu->pio_data, &value, vcpu->pio.size);
 	} else if (bus_read(vcpu, IO_PORTS, vcpu->pio.port, &value, vcpu->pio.size)) {
+		trace_lodge_pio(0, vcpu->pio.port, vcpu->pio.size, 1, value);
 		merge_in(vcpu, value);
 		return skip_and_resume(vcpu);
 	}
@@ -559,6 +485,7 @@ static int exit_rdmsr(struct lodge_vcpu *vcpu)
 	struct msr_access a = { .index = vcpu->regs[GPR_RCX] };
 	enum msr_result res = msr_read(vcpu, &a);
 
+	trace_lodge_msr(0, a.index, a.value, res != MSR_OK);
 	if (unlikely(res != MSR_OK))
 		return refused_msr(vcpu, &a, res, false);
 	set_edx_eax(vcpu, a.value);
@@ -572,6 +499,7 @@ static int exit_wrmsr(struct lodge_vcpu *vcpu)
 	};
 	enum msr_result res = msr_write(vcpu, &a);
 
+	trace_lodge_msr(1, a.index, a.value, res != MSR_OK);
 	if (unlikely(res != MSR_OK))
 		return refused_msr(vcpu, &a, res, true);
 	return skip_and_resume(vcpu);
@@ -659,6 +587,7 @@ static int failed_entry(struct lodge_vcpu *vcpu, u64 reason)
 {
 	struct kvm_run *run = vcpu->run;
 
+	trace_lodge_vmfail(vcpu->id, reason);
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	run->fail_entry.hardware_entry_failure_reason = reason;
 	run->fail_entry.cpu = vcpu->last_cpu;
@@ -743,12 +672,31 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 	[EXIT_REASON_NOTIFY]			= exit_unexpected,
 };
 
+/* With what is not read at each exit. */
+static void trace_exit(struct lodge_vcpu *vcpu)
+{
+	u32 info = 0, error = 0;
+	u64 info2 = vcpu->idt_info;
+
+	if ((u16)vcpu->exit_reason == EXIT_REASON_EXCEPTION_NMI) {
+		info = vcpu->exit_intr_info;
+		if (info & INTR_INFO_DELIVER_CODE_MASK)
+			error = vmread32(VM_EXIT_INTR_ERROR_CODE);
+	}
+	trace_lodge_exit(vcpu->id, vcpu->exit_reason, regs_rip(vcpu), vcpu->exit_qual, info2,
+			 info, error);
+}
+
 int exit_handle(struct lodge_vcpu *vcpu)
 {
 	u16 reason = vcpu->exit_reason;
 
+	BUILD_BUG_ON(ARRAY_SIZE(handlers) > STAT_EXIT_REASONS);
+
 	if (unlikely(vcpu->fail))
 		return failed_entry(vcpu, vmread32(VM_INSTRUCTION_ERROR));
+	if (trace_lodge_exit_enabled())
+		trace_exit(vcpu);
 	if (unlikely(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return failed_entry(vcpu, vcpu->exit_reason);
 	if (unlikely(reason >= ARRAY_SIZE(handlers)))
@@ -756,5 +704,6 @@ int exit_handle(struct lodge_vcpu *vcpu)
 	reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
 	if (unlikely(!handlers[reason]))
 		return exit_unexpected(vcpu);
+	vcpu->stats.exits[reason]++;
 	return handlers[reason](vcpu);
 }

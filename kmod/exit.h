@@ -13,8 +13,11 @@ int exit_shutdown(struct lodge_vcpu *vcpu);
 int exit_stepped(struct lodge_vcpu *vcpu);
 /* User space has to make room for more pages that this vCPU writes. */
 int exit_ring_full(struct lodge_vcpu *vcpu);
-/* User space has an interrupt, and the guest takes it now. */
+/* User space's IOAPIC waits for the end of an interrupt. */
 int exit_ioapic_eoi(struct lodge_vcpu *vcpu);
+/* User space has an interrupt, and the guest takes it now. */
 int exit_irq_window(struct lodge_vcpu *vcpu);
+/* User space wants to know of each access to the task priority. */
+int exit_tpr_access(struct lodge_vcpu *vcpu);
 
 #endif

@@ -52,7 +52,8 @@ static int enable_user_msrs(struct lodge_vm *vm, const __u64 *args)
 
 /* Of KVM's habits that are no PC's, those that lodge shares by default. */
 #define QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_LAPIC_MMIO_HOLE | \
-		 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
+		 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
+		 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 
 static int disable_quirks(struct lodge_vm *vm, const __u64 *args)
 {
@@ -156,7 +157,10 @@ static const struct {
 } caps[] = {
 	{ KVM_CAP_IRQCHIP, 1 },
 	{ KVM_CAP_HLT, 1 },
+	{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
 	{ KVM_CAP_USER_MEMORY, 1 },
+	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_VAPIC, 1 },
 	{ KVM_CAP_EXT_CPUID, 1 },
 	{ KVM_CAP_CLOCKSOURCE, 1 },
 	{ KVM_CAP_NR_VCPUS, 0, nr_vcpus },
@@ -178,6 +182,7 @@ static const struct {
 	{ KVM_CAP_MCE, LODGE_MCE_BANKS },
 	{ KVM_CAP_IRQFD, 1 },
 	{ KVM_CAP_IOEVENTFD, 1 },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
 	{ KVM_CAP_ADJUST_CLOCK,
 	  KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
 	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
@@ -219,7 +224,9 @@ static const struct {
 	{ KVM_CAP_DIRTY_LOG_RING, LODGE_MAX_RING_BYTES, NULL, enable_dirty_ring },
 	{ KVM_CAP_SET_GUEST_DEBUG2, GUEST_DEBUG },
 	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_BINARY_STATS_FD, 1 },
 	{ KVM_CAP_XSAVE2, 0, xsave_size },
+	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS2, QUIRKS, NULL, disable_quirks2 },
 	{ KVM_CAP_VM_TSC_CONTROL, 0, can_scale_tsc },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1, NULL, enable_triple_fault_event },

@@ -16,6 +16,7 @@
 #include "halt.h"
 #include "irq/lapic.h"
 #include "vmx/cpu.h"
+#include "trace.h"
 #include "vmx/inject.h"
 
 static unsigned int halt_poll_ns = 200000;
@@ -62,20 +63,34 @@ static bool must_look(struct lodge_vcpu *vcpu)
 	       READ_ONCE(vcpu->vm->dead) || vmx_going_down() || halt_is_over(vcpu);
 }
 
+static u64 ns_since(ktime_t start)
+{
+	return ktime_to_ns(ktime_sub(ktime_get(), start));
+}
+
 static bool poll(struct lodge_vcpu *vcpu, ktime_t start)
 {
 	ktime_t end = ktime_add_ns(start, vcpu->halt_poll_ns);
 
+	vcpu->stats.polls++;
 	do {
-		if (must_look(vcpu))
+		if (must_look(vcpu)) {
+			vcpu->stats.polls_hit++;
+			stat_add_ns(&vcpu->stats.poll_hit_ns, vcpu->stats.poll_hit_hist,
+				    ns_since(start));
 			return true;
+		}
 		cpu_relax();
 	} while (!need_resched() && ktime_before(ktime_get(), end));
+	stat_add_ns(&vcpu->stats.poll_miss_ns, vcpu->stats.poll_miss_hist, ns_since(start));
 	return false;
 }
 
 static void sleep(struct lodge_vcpu *vcpu)
 {
+	ktime_t start = ktime_get();
+
+	vcpu->stats.sleeping = 1;
 	if (vcpu->apic)
 		lapic_timer_sleep(vcpu);
 	prepare_to_rcuwait(&vcpu->wait);
@@ -87,6 +102,9 @@ static void sleep(struct lodge_vcpu *vcpu)
 		schedule();
 	}
 	finish_rcuwait(&vcpu->wait);
+	vcpu->stats.sleeping = 0;
+	vcpu->stats.wakeups++;
+	stat_add_ns(&vcpu->stats.sleep_ns, vcpu->stats.sleep_hist, ns_since(start));
 	if (vcpu->apic)
 		lapic_timer_wake(vcpu);
 }
@@ -111,7 +129,9 @@ static void shrink(struct lodge_vcpu *vcpu)
 static void learn(struct lodge_vcpu *vcpu, ktime_t start, bool slept)
 {
 	unsigned int limit = READ_ONCE(halt_poll_ns);
-	u64 ns = ktime_to_ns(ktime_sub(ktime_get(), start));
+	u64 ns = ns_since(start);
+
+	trace_lodge_vcpu_wakeup(ns, slept);
 
 	if (vcpu->halt_poll_ns > limit)
 		vcpu->halt_poll_ns = limit;

@@ -19,6 +19,14 @@ long function(void *object, unsigned long arg)				\
 	return call(object, &data);					\
 }
 
+struct ioctl_row {
+	unsigned int cmd;
+	long (*handler)(void *object, unsigned long arg);
+};
+
+/* The row of that number, or NULL. */
+const struct ioctl_row *ioctl_find(const struct ioctl_row *rows, int count, unsigned int cmd);
+
 extern const struct file_operations lodge_dev_fops;
 
 #endif

@@ -36,6 +36,8 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+
+#include "stats.h"
 #include <asm/page.h>
 #include <asm/fpu/types.h>
 #include <asm/vmx.h>
@@ -233,6 +235,8 @@ struct lodge_vcpu {
 	int last_cpu;			/* (P) */
 	struct preempt_notifier notifier;	/* (P) */
 	struct mutex lock;		/* held by every vCPU ioctl */
+	sigset_t sigmask;		/* (V) blocked during KVM_RUN ... */
+	bool has_sigmask;		/* (V) ... if this is set */
 	struct kvm_run *run;		/* (C) shared with user space: copy once */
 	struct page *run_page, *pio_page;	/* (C) */
 	void *pio_data;			/* (C) page behind kvm_run, shared likewise */
@@ -269,6 +273,12 @@ struct lodge_vcpu {
 	bool steal_flagged;		/* (P) the guest sees that it was preempted */
 	u64 pv_eoi_msr;			/* (V) where it ends interrupts; bit 0: there */
 	bool pv_eoi_offered;		/* (V) it may have done so since the entry */
+	u64 vapic_addr;			/* (V) a word instead of its priority; 0: none */
+	bool tpr_reporting;		/* (V) accesses to the priority are told to the client */
+	struct {
+		u64 rip;
+		bool write, pending;
+	} tpr_access;			/* (V) to be told */
 	u64 poll_control;		/* (V) bit 0: the host may look before it sleeps */
 	u32 pv_features;		/* (V) CPUID leaf 0x40000001 */
 	bool pv_enforce;		/* (V) what is not in there does not exist */
@@ -277,10 +287,12 @@ struct lodge_vcpu {
 	u64 misc_enable;		/* (V) */
 	u64 misc_features;		/* (V) */
 	u64 platform_info;		/* (V) */
+	u64 power_ctl;			/* (V) stored, never acted upon */
 	u64 arch_capabilities;		/* (V) */
 	u64 ucode_rev;			/* (V) */
 	u64 mcg_cap, mcg_status, mcg_ctl;	/* (V) cpu/mce.c */
 	u64 mce_banks[LODGE_MCE_BANKS * 4];	/* (V) */
+	u64 mce_ctl2[LODGE_MCE_BANKS];	/* (V) */
 	u64 mtrr_def_type;		/* (V) */
 	u64 mtrr_var[16], mtrr_fixed[11];	/* (V) stored, never acted upon */
 	struct fpu_guest fpu;		/* (V) */
@@ -311,6 +323,8 @@ struct lodge_vcpu {
 	u8 mmio_reads, mmio_cursor;	/* (V) answers there, and used this time */
 	u8 mmio_writes, mmio_sent;	/* (V) */
 
+	struct lodge_vcpu_stats stats;	/* (V), read by anybody: stats.c */
+
 	u64 *pml;			/* (C) page that the CPU writes; NULL: it does not */
 	struct lodge_ring ring;
 	struct list_head ept_cache;	/* (V) zeroed pages for the next mapping */
@@ -334,6 +348,7 @@ enum lodge_irqchip {
 
 struct lodge_vm {
 	struct mm_struct *mm;		/* (C) the process whose memory this is */
+	pid_t creator;			/* (C) its number, for people */
 	refcount_t users;		/* (A) VM fd, vCPU fds */
 	struct mutex lock;		/* creation of vCPUs */
 	struct mutex slots_lock;	/* one change of slots at a time */
@@ -408,6 +423,7 @@ struct lodge_vm {
 	u64 quirks_off;			/* KVM_X86_QUIRK_* */
 	u32 exits_off;			/* KVM_X86_DISABLE_EXITS_*; fixed by the first vCPU */
 	u32 tsc_khz;			/* of new vCPUs; 0: the host's */
+	u32 nr_mmu_pages;		/* (A) by KVM_SET_NR_MMU_PAGES; nobody looks at it */
 	struct lodge_msr_filter __rcu *msr_filter;	/* read under srcu, written (L) */
 };
 

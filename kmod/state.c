@@ -517,8 +517,7 @@ int state_set_guest_debug(struct lodge_vcpu *vcpu, const struct kvm_guest_debug 
 		step_off(vcpu);
 	vcpu->debug.control = control;
 	memcpy(vcpu->debug.dr, d->arch.debugreg, sizeof(vcpu->debug.dr));
-	/* general detect would tell the guest that it is being watched */
-	vcpu->debug.dr7 = (d->arch.debugreg[7] & DR7_WRITABLE & ~(u64)DR7_GD) | DR7_ALWAYS_ONE;
+	vcpu->debug.dr7 = (d->arch.debugreg[7] & DR7_WRITABLE) | DR7_ALWAYS_ONE;
 	regs_set_dr7(vcpu, vcpu->dr7);
 	vmcs_set_exceptions(vcpu);
 	/* interrupts that are held must not be delivered by the CPU either */

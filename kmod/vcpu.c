@@ -8,6 +8,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -26,10 +27,12 @@
 #include "halt.h"
 #include "irq/lapic.h"
 #include "irq/pv_eoi.h"
+#include "irq/vapic.h"
 #include "kick.h"
 #include "mem/dirty.h"
 #include "mem/ept.h"
 #include "state.h"
+#include "trace.h"
 #include "vcpu.h"
 #include "vmx/apicv.h"
 #include "vmx/cpu.h"
@@ -238,6 +241,8 @@ static bool enter_guest(struct lodge_vcpu *vcpu)
 		lapic_entry(vcpu);
 	vmx_timer_entry(vcpu);
 	ept_sync_cpu(vcpu->vm);
+	if (trace_lodge_entry_enabled())
+		trace_lodge_entry(vcpu->id, regs_rip(vcpu));
 	vtime_account_guest_enter();
 	vmx_run(vcpu);
 	vcpu->has_run = true;
@@ -287,6 +292,8 @@ static int settle(struct lodge_vcpu *vcpu)
 		return exit_shutdown(vcpu);
 	if (unlikely(dirty_ring_full(vcpu)))
 		return exit_ring_full(vcpu);
+	if (unlikely(vcpu->tpr_access.pending))
+		return exit_tpr_access(vcpu);
 	if (unlikely(vcpu->debug.stepped))
 		return exit_stepped(vcpu);
 	vcpu->user_waits = user_waits(vcpu);
@@ -307,12 +314,14 @@ static void serve_idle(struct lodge_vcpu *vcpu)
 }
 
 /* What the guest reads in its memory; that may fault, so it is not done at the entry. */
-static void tell_time(struct lodge_vcpu *vcpu)
+static void tell_guest(struct lodge_vcpu *vcpu)
 {
 	if (unlikely(pvclock_due(vcpu)))
 		pvclock_update(vcpu);
 	if (unlikely(vcpu_take_request(vcpu, REQ_STEAL)))
 		steal_update(vcpu);
+	if (unlikely(vcpu->vapic_addr))
+		vapic_show(vcpu);
 }
 
 static int run_loop(struct lodge_vcpu *vcpu)
@@ -328,7 +337,7 @@ static int run_loop(struct lodge_vcpu *vcpu)
 		ret = settle(vcpu);
 		if (ret != EXIT_RESUME)
 			return ret;
-		tell_time(vcpu);
+		tell_guest(vcpu);
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE) && !halt_is_over(vcpu)) {
 			serve_idle(vcpu);
 			continue;
@@ -337,6 +346,8 @@ static int run_loop(struct lodge_vcpu *vcpu)
 			continue;
 		if (unlikely(vcpu->pv_eoi_offered))
 			pv_eoi_collect(vcpu);
+		if (unlikely(vcpu->vapic_addr))
+			vapic_collect(vcpu);
 		ret = exit_handle(vcpu);
 		if (ret != EXIT_RESUME && !vcpu->triple_fault)
 			return ret;
@@ -426,7 +437,7 @@ static int run_uninitialized(struct lodge_vcpu *vcpu)
 			if (vcpu->mp_state != KVM_MP_STATE_UNINITIALIZED)
 				return -EAGAIN;
 		}
-		tell_time(vcpu);
+		tell_guest(vcpu);
 		serve_idle(vcpu);
 	}
 }
@@ -446,6 +457,39 @@ static int run_prepared(struct lodge_vcpu *vcpu)
 	return run_loop(vcpu);
 }
 
+/* The reason stands where user space can write. */
+static void count_user_exit(struct lodge_vcpu *vcpu, int ret)
+{
+	u32 reason = ret == -EINTR ? KVM_EXIT_INTR : READ_ONCE(vcpu->run->exit_reason);
+
+	if ((ret == EXIT_TO_USER || ret == -EINTR) && reason < STAT_USER_REASONS)
+		vcpu->stats.to_user[array_index_nospec(reason, STAT_USER_REASONS)]++;
+}
+
+void vcpu_set_sigmask(struct lodge_vcpu *vcpu, const sigset_t *mask)
+{
+	vcpu->has_sigmask = mask;
+	if (!mask)
+		return;
+	vcpu->sigmask = *mask;
+	sigdelsetmask(&vcpu->sigmask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+}
+
+/* The old mask lies where the kernel looks for the one that a task sleeps without. */
+static void block_signals(struct lodge_vcpu *vcpu)
+{
+	if (unlikely(vcpu->has_sigmask))
+		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &current->real_blocked);
+}
+
+static void unblock_signals(struct lodge_vcpu *vcpu)
+{
+	if (likely(!vcpu->has_sigmask))
+		return;
+	sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	sigemptyset(&current->real_blocked);
+}
+
 int vcpu_run(struct lodge_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -463,11 +507,15 @@ int vcpu_run(struct lodge_vcpu *vcpu)
 	/* where the interrupt controller is the client's, the task priority is, too */
 	if (!vcpu->apic && !cr8_write(vcpu, READ_ONCE(run->cr8)))
 		return -EINVAL;
+	block_signals(vcpu);
 	fpu_enter(vcpu);
 	WRITE_ONCE(vcpu->task, current);
 	ret = run_prepared(vcpu);
 	WRITE_ONCE(vcpu->task, NULL);
 	fpu_leave(vcpu);
+	unblock_signals(vcpu);
+	count_user_exit(vcpu, ret);
+	trace_lodge_userspace_exit(vcpu->run->exit_reason, min(ret, 0));
 	report(vcpu);
 	/* neither fate is an error, and EXIT_RESUME does not get here */
 	return ret == EXIT_TO_USER ? 0 : ret;

@@ -44,6 +44,7 @@ struct lodge_vm *vm_create(void)
 	if (!vm->coalesced_page)
 		goto no_page;
 	vm->mm = current->mm;
+	vm->creator = task_tgid_nr(current);
 	mmgrab(vm->mm);
 	err = ept_init(vm);
 	if (err)

@@ -83,6 +83,7 @@ struct emu_ctx {
 	bool has_tzcnt, has_lzcnt;	/* of the CPU: else these are BSF and BSR */
 	const struct emu_ops *ops;
 	void *opaque;
+	u32 io_ready;		/* elements that pio_in() has, if it has been asked; else 0 */
 	/* out */
 	struct emu_fault fault;
 	/* the instruction; read once, by emu_decode() */

@@ -19,6 +19,7 @@
 #include "../irq/lapic.h"
 #include "../mem/gva.h"
 #include "../mem/slots.h"
+#include "../trace.h"
 #include "../vmx/inject.h"
 #include "../vmx/regs.h"
 #include "emulate.h"
@@ -363,16 +364,26 @@ void emulate_free(struct lodge_vcpu *vcpu)
 	kfree(vcpu->emu);
 }
 
+/* Also once user space has answered: it may have changed them meanwhile. */
+static void load_gprs(struct lodge_vcpu *vcpu)
+{
+	struct emu_ctx *ctx = vcpu->emu;
+	int i;
+
+	for (i = 0; i < NR_GPRS; i++)
+		ctx->gpr[i] = regs_gpr(vcpu, i);
+	ctx->gpr_dirty = 0;
+	ctx->rflags = regs_rflags(vcpu);
+}
+
 static void load_ctx(struct lodge_vcpu *vcpu)
 {
 	struct emu_ctx *ctx = vcpu->emu;
 	int i;
 
 	memset(ctx, 0, offsetof(struct emu_ctx, io));
-	for (i = 0; i < NR_GPRS; i++)
-		ctx->gpr[i] = regs_gpr(vcpu, i);
+	load_gprs(vcpu);
 	ctx->rip = regs_rip(vcpu);
-	ctx->rflags = regs_rflags(vcpu);
 	for (i = SEG_ES; i <= SEG_GS; i++) {
 		ctx->seg[i].base = regs_segment_base(i);
 		ctx->seg[i].limit = regs_segment_limit(i);
@@ -428,6 +439,15 @@ static void announce_pio(struct lodge_vcpu *vcpu)
 	run->io.data_offset = PAGE_SIZE;
 }
 
+/* Little-endian, as the guest's. */
+static u64 trace_value(const struct lodge_mmio *m)
+{
+	u64 value = 0;
+
+	memcpy(&value, m->data, m->len);
+	return value;
+}
+
 static void announce_mmio(struct lodge_vcpu *vcpu, const struct lodge_mmio *m, bool write)
 {
 	struct kvm_run *run = vcpu->run;
@@ -439,6 +459,7 @@ static void announce_mmio(struct lodge_vcpu *vcpu, const struct lodge_mmio *m, b
 	memset(run->mmio.data, 0, sizeof(run->mmio.data));
 	if (write)
 		memcpy(run->mmio.data, m->data, m->len);
+	trace_lodge_mmio(write ? 2 : 0, m->len, m->gpa, write ? trace_value(m) : 0);
 }
 
 enum emulate_result emulate_next_write(struct lodge_vcpu *vcpu)
@@ -462,6 +483,7 @@ static void forget_io(struct lodge_vcpu *vcpu)
 	vcpu->mmio_sent = 0;
 	vcpu->pio.ready = false;
 	vcpu->pio.wanted = false;
+	vcpu->emu->io_ready = 0;
 }
 
 static enum emulate_result cannot(struct lodge_vcpu *vcpu)
@@ -512,13 +534,24 @@ static enum emulate_result execute(struct lodge_vcpu *vcpu)
 	}
 }
 
-enum emulate_result emulate_insn(struct lodge_vcpu *vcpu)
+static void begin(struct lodge_vcpu *vcpu)
 {
+	vcpu->stats.emulated++;
 	forget_io(vcpu);
 	vcpu->emu_no_memory = false;
 	vcpu->emu_race = false;
 	load_ctx(vcpu);
-	switch (emu_decode(vcpu->emu)) {
+}
+
+enum emulate_result emulate_insn(struct lodge_vcpu *vcpu)
+{
+	enum emu_status st;
+
+	begin(vcpu);
+	st = emu_decode(vcpu->emu);
+	trace_lodge_emulate_insn(vcpu->emu->rip, vcpu->emu->insn, vcpu->emu->insn_len,
+				 st != EMU_OK);
+	switch (st) {
 	case EMU_OK:
 		return execute(vcpu);
 	case EMU_FAULT:
@@ -533,12 +566,36 @@ enum emulate_result emulate_again(struct lodge_vcpu *vcpu)
 {
 	struct lodge_mmio *r = &vcpu->mmio_read[vcpu->mmio_reads];
 
+	load_gprs(vcpu);
 	if (vcpu->pio.asked) {
 		vcpu->pio.ready = true;
+		vcpu->emu->io_ready = vcpu->pio.count;
 	} else {
 		/* the only look at what user space wrote */
 		memcpy(r->data, vcpu->run->mmio.data, r->len);
+		trace_lodge_mmio(1, r->len, r->gpa, trace_value(r));
 		vcpu->mmio_reads++;
 	}
 	return execute(vcpu);
+}
+
+enum emulate_result emulate_fix_vmmcall(struct lodge_vcpu *vcpu)
+{
+	static const u8 vmmcall[] = { 0x0f, 0x01, 0xd9 }, vmcall[] = { 0x0f, 0x01, 0xc1 };
+	u64 rip = regs_linear_rip(vcpu);
+	u8 insn[sizeof(vmmcall)];
+	enum emu_status st;
+
+	begin(vcpu);
+	if (op_fetch(vcpu->emu, rip, insn, sizeof(insn)) != EMU_OK ||
+	    memcmp(insn, vmmcall, sizeof(insn)))
+		return EMULATE_CANNOT;
+	/* as the guest itself would write there */
+	st = op_write(vcpu->emu, rip, vmcall, sizeof(vmcall));
+	if (st == EMU_FAULT)
+		queue_fault(vcpu, &vcpu->emu->fault);
+	else if (st != EMU_OK)
+		return cannot(vcpu);
+	/* code in memory that is read-only for the guest stays as it is */
+	return vcpu->mmio_writes ? EMULATE_CANNOT : EMULATE_DONE;
 }

@@ -18,6 +18,8 @@ enum emulate_result {
 
 /* The instruction at RIP. */
 enum emulate_result emulate_insn(struct lodge_vcpu *vcpu);
+/* #UD at RIP: AMD's VMMCALL becomes VMCALL; EMULATE_CANNOT: it is another one. */
+enum emulate_result emulate_fix_vmmcall(struct lodge_vcpu *vcpu);
 /* Once user space has answered EMULATE_READ. */
 enum emulate_result emulate_again(struct lodge_vcpu *vcpu);
 /* The next piece of an EMULATE_WRITE; EMULATE_DONE when all is sent. */

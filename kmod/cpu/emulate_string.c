@@ -128,6 +128,9 @@ static enum emu_status io_batch(struct emu_ctx *ctx, int seg, u64 offset, bool w
 	room = (PAGE_BYTES - (addr & (PAGE_BYTES - 1))) / ctx->bytes;
 	if (want > room)
 		want = room;
+	/* the client may have changed the count since it was asked for so many */
+	if (ctx->io_ready && want > ctx->io_ready)
+		want = ctx->io_ready;
 	/* the address wraps, or the segment ends: one at a time up to there */
 	if (want < 2 || offset + want * ctx->bytes - 1 > mask_of(ctx->addr_bytes) ||
 	    emu_linear(ctx, seg, offset, want * ctx->bytes, write, &addr) != EMU_OK)

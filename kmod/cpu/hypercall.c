@@ -14,6 +14,7 @@
 #include "../lodge.h"
 #include "../irq/lapic.h"
 #include "../kick.h"
+#include "../trace.h"
 #include "../vmx/regs.h"
 #include "../yield.h"
 #include "cpuid.h"
@@ -39,8 +40,11 @@ static long poll_irq(struct lodge_vcpu *vcpu, const u64 *args)
 
 static void give_way(struct lodge_vcpu *vcpu, struct lodge_vcpu *other)
 {
-	if (other != vcpu && READ_ONCE(other->preempted))
-		yield_to_vcpu(other);
+	if (other == vcpu || !READ_ONCE(other->preempted))
+		return;
+	vcpu->stats.yields++;
+	if (yield_to_vcpu(other))
+		vcpu->stats.yields_done++;
 }
 
 static long sched_yield(struct lodge_vcpu *vcpu, const u64 *args)
@@ -135,5 +139,6 @@ void hypercall(struct lodge_vcpu *vcpu)
 		vcpu->regs[GPR_RDX] & mask, vcpu->regs[GPR_RSI] & mask,
 	};
 
+	trace_lodge_hypercall(vcpu->regs[GPR_RAX] & mask, args[0], args[1], args[2], args[3]);
 	vcpu->regs[GPR_RAX] = dispatch(vcpu, vcpu->regs[GPR_RAX] & mask, args) & mask;
 }

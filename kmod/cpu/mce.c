@@ -6,6 +6,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/nospec.h>
+#include <linux/string.h>
 #include <asm/mce.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -19,15 +20,23 @@
 /* Registers of one bank, in the order of their numbers. */
 enum { CTL, STATUS, ADDR, MISC, PER_BANK };
 
+#define CTL2_VALID	(MCI_CTL2_CMCI_EN | MCI_CTL2_CMCI_THRESHOLD_MASK)
+
 static unsigned int nr_banks(const struct lodge_vcpu *vcpu)
 {
 	return vcpu->mcg_cap & MCG_BANKCNT_MASK;
+}
+
+static bool has_cmci(const struct lodge_vcpu *vcpu)
+{
+	return vcpu->mcg_cap & MCG_CMCI_P;
 }
 
 /* The register behind an MSR number, or NULL if the guest has no such bank. */
 static u64 *find(struct lodge_vcpu *vcpu, u32 index, bool host)
 {
 	unsigned int reg = index - MSR_IA32_MCx_CTL(0);
+	unsigned int bank = index - MSR_IA32_MCx_CTL2(0);
 
 	switch (index) {
 	case MSR_IA32_MCG_CAP:
@@ -38,6 +47,8 @@ static u64 *find(struct lodge_vcpu *vcpu, u32 index, bool host)
 		/* user space may list it: it finds a zero where there is none */
 		return host || (vcpu->mcg_cap & MCG_CTL_P) ? &vcpu->mcg_ctl : NULL;
 	}
+	if (bank < nr_banks(vcpu) && (host || has_cmci(vcpu)))
+		return &vcpu->mce_ctl2[array_index_nospec(bank, LODGE_MCE_BANKS)];
 	if (reg >= nr_banks(vcpu) * PER_BANK)
 		return NULL;
 	return &vcpu->mce_banks[array_index_nospec(reg, ARRAY_SIZE(vcpu->mce_banks))];
@@ -63,6 +74,8 @@ static bool writable(const struct lodge_vcpu *vcpu, u32 index, u64 value, bool h
 	case MSR_IA32_MCG_CTL:
 		return !value || (value == ~0ull && (vcpu->mcg_cap & MCG_CTL_P));
 	}
+	if (index < MSR_IA32_MCx_CTL(0))	/* one of MCi_CTL2 */
+		return !value || (has_cmci(vcpu) && !(value & ~(u64)CTL2_VALID));
 	switch ((index - MSR_IA32_MCx_CTL(0)) % PER_BANK) {
 	case CTL:
 		/* Linux leaves bit 10 or bit 0 clear on some old CPUs' account */
@@ -105,6 +118,7 @@ int mce_configure(struct lodge_vcpu *vcpu, u64 cap)
 		vcpu->mcg_ctl = ~0ull;
 	for (i = 0; i < banks; i++)
 		vcpu->mce_banks[i * PER_BANK + CTL] = ~0ull;
+	memset(vcpu->mce_ctl2, 0, sizeof(vcpu->mce_ctl2));
 	return 0;
 }
 
@@ -117,7 +131,7 @@ static void store(struct lodge_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *
 	bank[MISC] = m->misc;
 }
 
-/* Uncorrected, but nothing has to be done at once: no #MC tells of it. */
+/* Uncorrected, but nothing has to be done at once: no #MC tells of it, CMCI may. */
 static bool is_ucna(const struct kvm_x86_mce *m)
 {
 	return !m->mcg_status &&
@@ -139,18 +153,28 @@ static void raise(struct lodge_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *
 	inject_exception(vcpu, X86_TRAP_MC);
 }
 
+static void stage_ucna(struct lodge_vcpu *vcpu, u64 *bank, u64 ctl2,
+		       const struct kvm_x86_mce *m)
+{
+	bank[STATUS] = m->status;
+	bank[ADDR] = m->addr;
+	bank[MISC] = m->misc;
+	vcpu->mcg_status = 0;
+	if (vcpu->apic && has_cmci(vcpu) && (ctl2 & MCI_CTL2_CMCI_EN))
+		lapic_cmci(vcpu);
+}
+
 int mce_stage(struct lodge_vcpu *vcpu, const struct kvm_x86_mce *m)
 {
 	u64 *bank;
+	u8 nr;
 
 	if (m->bank >= nr_banks(vcpu) || !(m->status & MCI_STATUS_VAL))
 		return -EINVAL;
-	bank = &vcpu->mce_banks[PER_BANK * array_index_nospec(m->bank, LODGE_MCE_BANKS)];
+	nr = array_index_nospec(m->bank, LODGE_MCE_BANKS);
+	bank = &vcpu->mce_banks[PER_BANK * nr];
 	if (is_ucna(m)) {
-		bank[STATUS] = m->status;
-		bank[ADDR] = m->addr;
-		bank[MISC] = m->misc;
-		vcpu->mcg_status = 0;
+		stage_ucna(vcpu, bank, vcpu->mce_ctl2[nr], m);
 	} else if (m->status & MCI_STATUS_UC) {
 		raise(vcpu, bank, m);
 	} else if (!(bank[STATUS] & MCI_STATUS_VAL) || !(bank[STATUS] & MCI_STATUS_UC)) {

@@ -391,6 +391,13 @@ static bool read_arch_capabilities(struct lodge_vcpu *vcpu, struct msr_access *a
 	return a->host || cpuid_guest_has(vcpu, X86_FEATURE_ARCH_CAPABILITIES);
 }
 
+/* There is no performance counter, and so nothing that one could do. */
+static bool read_perf_capabilities(struct lodge_vcpu *vcpu, struct msr_access *a)
+{
+	a->value = 0;
+	return a->host || cpuid_guest_has(vcpu, X86_FEATURE_PDCM);
+}
+
 static bool read_debugctl(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
 	a->value = vmread64(GUEST_IA32_DEBUGCTL);
@@ -597,13 +604,17 @@ static const struct msr_row rows[] = {
 	ONE(MSR_IA32_PERF_STATUS, 0, read_fixed, NULL),
 	ONE(MSR_IA32_MISC_ENABLE, SAVED, read_home, write_misc_enable, HOME(misc_enable)),
 	ONE(MSR_IA32_DEBUGCTLMSR, SAVED, read_debugctl, write_debugctl),
+	ONE(MSR_IA32_POWER_CTL, SAVED, read_home, write_home, HOME(power_ctl), ~0ull),
 	{ MTRRphysBase_MSR(0), MTRRphysMask_MSR(MTRR_VARIABLE - 1), SAVED,
 	  read_mtrr, write_mtrr_var },
 	ONE(MSR_MTRRfix64K_00000, SAVED, read_mtrr, write_mtrr_fixed),
 	{ MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000, SAVED, read_mtrr, write_mtrr_fixed },
 	{ MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_F8000, SAVED, read_mtrr, write_mtrr_fixed },
 	ONE(MSR_IA32_CR_PAT, SAVED, read_pat, write_pat),
+	{ MSR_IA32_MCx_CTL2(0), MSR_IA32_MCx_CTL2(LODGE_MCE_BANKS) - 1, 0, read_mce, write_mce },
 	ONE(MSR_MTRRdefType, SAVED, read_mtrr, write_mtrr_def),
+	ONE(MSR_IA32_PERF_CAPABILITIES, SAVED | FEATURE | HOST_WRITES,
+	    read_perf_capabilities, write_fixed),
 	{ MSR_IA32_MCx_CTL(0), MC_LAST, 0, read_mce, write_mce },
 	ONE(MSR_IA32_TSC_DEADLINE, SAVED, read_deadline, write_deadline),
 	{ APIC_BASE_MSR, APIC_BASE_MSR + 0xff, 0, read_x2apic, write_x2apic },
@@ -709,8 +720,16 @@ bool msr_read_feature(u32 index, u64 *value)
 
 	if (!row || !(row->flags & FEATURE))
 		return false;
-	/* a revision that guests take for "new enough" */
-	*value = index == MSR_IA32_UCODE_REV ? UCODE_REV : mitigate_arch_capabilities();
+	switch (index) {
+	case MSR_IA32_UCODE_REV:	/* which guests take for "new enough" */
+		*value = UCODE_REV;
+		break;
+	case MSR_IA32_ARCH_CAPABILITIES:
+		*value = mitigate_arch_capabilities();
+		break;
+	default:
+		*value = row->fixed;
+	}
 	return true;
 }
 

@@ -100,4 +100,5 @@ void steal_sched_out(struct lodge_vcpu *vcpu)
 	vcpu->steal_flagged =
 		mem_write_nofault(vcpu, place(vcpu) + offsetof(struct kvm_steal_time, preempted),
 				  &preempted, sizeof(preempted)) == MEM_OK;
+	vcpu->stats.preemptions_told += vcpu->steal_flagged;
 }

@@ -17,6 +17,7 @@
 #include "../lodge.h"
 #include "../kick.h"
 #include "../mem/ept.h"
+#include "../trace.h"
 #include "../vmx/apicv.h"
 #include "../vmx/inject.h"
 #include "ioapic.h"
@@ -79,6 +80,7 @@ int lapic_accept(struct lodge_vcpu *vcpu, const struct irq_msg *msg)
 	switch (msg->mode) {
 	case IRQ_FIXED:
 	case IRQ_LOWEST:
+		trace_lodge_apic_accept_irq(vcpu->id, msg->mode, msg->level, msg->vector);
 		if (!lapic_is_sw_on(vcpu->apic))
 			return 0;
 		if (msg->vector >= 16)
@@ -113,6 +115,11 @@ int lapic_local(struct lodge_lapic *apic, u32 lvt)
 	if (lvt == APIC_LVTERR && msg.vector < 16)
 		return IRQ_NOBODY;
 	return lapic_accept(apic->vcpu, &msg);
+}
+
+void lapic_cmci(struct lodge_vcpu *vcpu)
+{
+	lapic_local(vcpu->apic, APIC_LVTCMCI);
 }
 
 void lapic_error(struct lodge_lapic *apic, u32 bit)
@@ -308,6 +315,11 @@ void lapic_entry(struct lodge_vcpu *vcpu)
 	pv_eoi_offer(vcpu);
 }
 
+void lapic_gather(struct lodge_vcpu *vcpu)
+{
+	sync_posted(vcpu->apic);
+}
+
 bool lapic_has_interrupt(struct lodge_vcpu *vcpu)
 {
 	/* the CPU's timer stands still while nobody is in the guest */
@@ -340,6 +352,7 @@ void lapic_eoi(struct lodge_vcpu *vcpu)
 	/* guests end interrupts that they never had, when they set an IOAPIC up */
 	if (vector < 0)
 		return;
+	trace_lodge_eoi(vcpu->id, vector);
 	__clear_bit(vector & 31, vector_word(apic, APIC_ISR, vector));
 	if (apicv_delivers(vcpu))
 		apicv_set_svi(vcpu, vector_highest(apic, APIC_ISR));

@@ -40,6 +40,9 @@ void lapic_lint0_nmi(struct lodge_vm *vm);
 /* The PIC's output has risen: whoever listens to it looks up. */
 void lapic_pic_raised(struct lodge_vm *vm);
 
+/* A machine check that somebody may want to know of: the LVT entry for these. */
+void lapic_cmci(struct lodge_vcpu *vcpu);
+
 /* An NMI from anywhere but the guest's own state. */
 void lapic_nmi(struct lodge_vcpu *vcpu);
 
@@ -52,6 +55,8 @@ void lapic_reset(struct lodge_vcpu *vcpu, bool init);
 
 /* Before an entry, interrupts off and the mode IN_GUEST: what is pending goes in. */
 void lapic_entry(struct lodge_vcpu *vcpu);
+/* What has arrived so far is in the IRR now. */
+void lapic_gather(struct lodge_vcpu *vcpu);
 /* Is there an interrupt that would be taken if RFLAGS allow it?  For a halted vCPU. */
 bool lapic_has_interrupt(struct lodge_vcpu *vcpu);
 

@@ -9,6 +9,7 @@
 #include <linux/kernel.h>
 
 #include "../lodge.h"
+#include "../trace.h"
 #include "../kick.h"
 #include "lapic_priv.h"
 
@@ -189,6 +190,7 @@ void lapic_send(struct lodge_lapic *apic, u32 low, u32 dest)
 		.x2apic = lapic_is_x2(apic->vcpu), .level = low & APIC_INT_LEVELTRIG,
 	};
 
+	trace_lodge_apic_ipi(low, dest);
 	/* nothing is asserted; with INIT it once reset arbitration ids */
 	if (msg.level && !(low & APIC_INT_ASSERT) && (has_vector(&msg) || msg.mode == IRQ_INIT))
 		return;

@@ -10,8 +10,10 @@
 #include <linux/string.h>
 
 #include "../lodge.h"
+#include "../trace.h"
 #include "../vmx/apicv.h"
 #include "lapic_priv.h"
+#include "vapic.h"
 
 enum reg_flags {
 	R = BIT(0),		/* may be read */
@@ -43,6 +45,13 @@ static void write_id(struct lodge_lapic *apic, u32 reg, u32 value)
 static void write_tpr(struct lodge_lapic *apic, u32 reg, u32 value)
 {
 	lapic_put(apic, APIC_TASKPRI, value);
+	vapic_report(apic->vcpu, true);
+}
+
+static u32 read_tpr(struct lodge_lapic *apic)
+{
+	vapic_report(apic->vcpu, false);
+	return lapic_get(apic, APIC_TASKPRI);
 }
 
 static void write_eoi(struct lodge_lapic *apic, u32 reg, u32 value)
@@ -127,7 +136,7 @@ static const struct apic_reg regs[0x40] = {
 	/* the id is the vCPU's and does not change: 10.4.6 */
 	[APIC_ID >> 4]		= { R | W | RO2, 0, write_id },
 	[APIC_LVR >> 4]		= { R },
-	[APIC_TASKPRI >> 4]	= { R | W, 0xff, write_tpr },
+	[APIC_TASKPRI >> 4]	= { R | W, 0xff, write_tpr, read_tpr },
 	[APIC_ARBPRI >> 4]	= { R | NO2 },
 	[APIC_PROCPRI >> 4]	= { R, .read = lapic_update_ppr },
 	[APIC_EOI >> 4]		= { W | ZERO2, ~0u, write_eoi },
@@ -140,7 +149,8 @@ static const struct apic_reg regs[0x40] = {
 	[APIC_IRR >> 4 ... (APIC_IRR >> 4) + 7] = { R },
 	[APIC_ESR >> 4]		= { R | W | ZERO2, ~0u, write_esr },
 	[APIC_LVTCMCI >> 4]	= { R | W, LVT_MODE, write_lvt },
-	[APIC_ICR >> 4]		= { R | W, ICR_VALID, write_icr },
+	/* in memory, what is reserved is stored as written: KVM's guests may see it */
+	[APIC_ICR >> 4]		= { R | W, ~0u, write_icr },
 	[APIC_ICR2 >> 4]	= { R | W | NO2, 0xff000000, write_plain },
 	[APIC_LVTT >> 4]	= { R | W, LVT_PLAIN | 3 << 17, write_lvtt },
 	[APIC_LVTTHMR >> 4]	= { R | W, LVT_MODE, write_lvt },
@@ -210,6 +220,7 @@ bool lapic_mmio_read(struct lodge_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 	row = find_reg(apic, reg, R);
 	if (row)
 		value = read_reg(apic, row, reg);
+	trace_lodge_apic(0, reg, value);
 	/* only the first four bytes of sixteen are a register: vol. 3A 10.4.1 */
 	memset(data, 0, len);
 	if ((gpa & 15) < 4)
@@ -221,6 +232,7 @@ static void write_xapic(struct lodge_lapic *apic, u32 reg, u32 value)
 {
 	const struct apic_reg *row = find_reg(apic, reg, W);
 
+	trace_lodge_apic(1, reg, value);
 	if (row)
 		row->write(apic, reg, value & row->valid);
 }

@@ -12,6 +12,7 @@
 #include <linux/module.h>
 
 #include "../lodge.h"
+#include "../trace.h"
 #include "../vmx/timer.h"
 #include "../vmx/tsc.h"
 #include "lapic_priv.h"
@@ -212,6 +213,7 @@ void lapic_set_deadline(struct lodge_vcpu *vcpu, u64 deadline)
 		vcpu->timer_tsc = deadline - vcpu->tsc_offset;
 	else
 		start(apic);
+	trace_lodge_timer(vcpu->id, deadline, vcpu->timer_tsc);
 }
 
 void lapic_timer_ended(struct lodge_vcpu *vcpu)

@@ -13,6 +13,7 @@
 #include <linux/string.h>
 
 #include "../lodge.h"
+#include "../trace.h"
 #include "ioapic.h"
 #include "irqfd.h"
 #include "lapic.h"
@@ -69,6 +70,7 @@ static int msi_send(struct lodge_vm *vm, const struct kvm_irq_routing_msi *msi)
 {
 	struct irq_msg msg = msi_decode(vm, msi);
 
+	trace_lodge_msi_set_irq((u64)msi->address_hi << 32 | msi->address_lo, msi->data);
 	return lapic_deliver(vm, &msg);
 }
 
@@ -240,6 +242,7 @@ int route_line(struct lodge_vm *vm, u32 gsi, enum irq_source source, bool level)
 	const struct route_table *t = srcu_dereference(vm->routes, &vm->srcu);
 	const struct route *r;
 
+	trace_lodge_set_irq(gsi, level, source);
 	if (gsi < t->count) {
 		r = &t->gsi[array_index_nospec(gsi, t->count)];
 		if (!r->is_msi)

@@ -170,7 +170,7 @@ static enum gva_result finish(struct walk *w, gpa_t *gpa, u32 *error)
 		if (rights_forbid(w))
 			return fault(w, PF_PRESENT, error);
 		if (key_forbids(w))
-			return fault(w, PF_PRESENT | PF_KEY, error);
+			return fault(w, PF_PRESENT | PF_PKEY, error);
 	}
 	*gpa = leaf_gpa(w);
 	return mark_used(w, ENTRY_ACCESSED | ((w->want & PF_WRITE) ? ENTRY_DIRTY : 0));

@@ -11,7 +11,7 @@
 #define PF_USER		BIT(2)
 #define PF_RESERVED	BIT(3)
 #define PF_FETCH	BIT(4)
-#define PF_KEY		BIT(5)
+#define PF_PKEY		BIT(5)
 /* Not an access of the guest's: rights do not matter and nothing is marked. */
 #define PF_PEEK		BIT(31)
 

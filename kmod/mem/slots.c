@@ -18,6 +18,7 @@
 #include <asm/processor.h>
 
 #include "../lodge.h"
+#include "../trace.h"
 #include "dirty.h"
 #include "ept.h"
 #include "fault.h"
@@ -326,11 +327,12 @@ int slots_set_region(struct lodge_vm *vm, const struct kvm_userspace_memory_regi
 	};
 	int err = check_region(r);
 
-	if (err)
-		return err;
-	mutex_lock(&vm->slots_lock);
-	err = change_slot(vm, &new);
-	mutex_unlock(&vm->slots_lock);
+	if (!err) {
+		mutex_lock(&vm->slots_lock);
+		err = change_slot(vm, &new);
+		mutex_unlock(&vm->slots_lock);
+	}
+	trace_lodge_memslot(r, err);
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #include <asm/trapnr.h>
 
 #include "../lodge.h"
+#include "../trace.h"
 #include "caps.h"
 #include "inject.h"
 #include "regs.h"
@@ -194,6 +195,8 @@ static bool irqs_held(const struct lodge_vcpu *vcpu)
 static enum lodge_event write_event(struct lodge_vcpu *vcpu)
 {
 	if (vcpu->ex.pending || vcpu->ex.injected) {
+		trace_lodge_inj_exception(vcpu->ex.vector, vcpu->ex.has_error, vcpu->ex.error,
+					  vcpu->ex.injected);
 		write_exception(vcpu);
 		return EVENT_EXCEPTION;
 	}
@@ -202,6 +205,7 @@ static enum lodge_event write_event(struct lodge_vcpu *vcpu)
 		vcpu->nmi_injected = true;
 	}
 	if (vcpu->nmi_injected) {
+		trace_lodge_inj_nmi(vcpu->id);
 		/* with virtual NMIs the CPU does so itself */
 		if (!vmx_has_vnmi())
 			inject_block_nmi(vcpu, true);
@@ -210,6 +214,7 @@ static enum lodge_event write_event(struct lodge_vcpu *vcpu)
 		return EVENT_NMI;
 	}
 	if (vcpu->irq_injected && irq_allowed(vcpu)) {
+		trace_lodge_inj_virq(vcpu->irq, vcpu->idt_info & VECTORING_INFO_VALID_MASK);
 		vmwrite32(VM_ENTRY_INTR_INFO_FIELD,
 			  INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vcpu->irq);
 		return EVENT_IRQ;
@@ -249,8 +254,10 @@ void inject_commit(struct lodge_vcpu *vcpu)
 				       CPU_BASED_NMI_WINDOW_EXITING);
 
 	vcpu->entering = write_event(vcpu);
-	if (unlikely(vcpu->entering))
+	if (unlikely(vcpu->entering)) {
+		vcpu->stats.events[vcpu->entering]++;
 		wake(vcpu);
+	}
 	vmcs_set_proc(&vcpu->vmcs, proc | windows(vcpu));
 }
 

@@ -26,9 +26,9 @@
 /*
  * Exceptions that end in the host.  #DB and #AC because a guest can make them
  * recur without ever completing an instruction, so that nothing else would get
- * it out; #MC because it is the host's.
+ * it out; #MC because it is the host's; #UD for VMMCALL (exit.c).
  */
-#define EXCEPTIONS (BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
+#define EXCEPTIONS (BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC) | BIT(X86_TRAP_UD))
 
 static unsigned int ple_gap = 128;
 module_param(ple_gap, uint, 0444);
@@ -122,6 +122,7 @@ void vpid_flush(struct lodge_vcpu *vcpu)
 	/* without a VPID every entry and exit flushes */
 	if (!vcpu->vpid)
 		return;
+	vcpu->stats.tlb_flushes++;
 	if (vmx_caps.invvpid_single)
 		vmx_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vcpu->vpid, 0);
 	else

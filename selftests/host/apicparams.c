@@ -24,6 +24,7 @@
 static const struct program local_apic[] = {
 	{ "lapic" }, { "lapicmode" }, { "lapicirq" }, { "lapictimer" }, { "lapicstate" },
 	{ "hypercalls" },	/* ends of interrupts without an exit: not with APICv */
+	{ "clientapi", "*re[pq]*" },	/* of accesses that the CPU does not recognise */
 	{ "lapicipi" }, { "lapicexpiry" },
 };
 

@@ -19,6 +19,8 @@
 
 /* Fields of DR7 (SDM 3, 17.2.4): enabled, kind of access, length. */
 #define DR7_L(n)	BIT(2 * (n))
+#define DR7_GD		BIT(13)
+#define DR6_BD		BIT(13)
 #define DR7_RW(n, rw)	((u64)(rw) << (16 + 4 * (n)))
 #define DR7_LEN(n, len)	((u64)(len) << (18 + 4 * (n)))
 enum { ON_EXECUTE, ON_WRITE, ON_IO, ON_ACCESS };
@@ -449,6 +451,26 @@ SUBTEST(guest_keeps_its_debug_registers)
 	vcpu_expect_sync(vcpu, 2);
 	set_debug(vcpu, 0);
 	vcpu_expect_done(vcpu);
+}
+
+/* The debugger's general detect: the guest's next access of a debug register. */
+GUEST_ASM(gd_code, ".code64\n	nop\ngd_1: mov %dr0, %rax\ngd_2: nop\n" SYNC_ASM(1));
+extern const char gd_1[], gd_2[];
+
+SUBTEST(general_detect)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(), 0);
+	struct kvm_regs regs;
+
+	vcpu_long_mode(vcpu, gd_code, 0);
+	set_breakpoint(vcpu, 0, MMIO_GPA, DR7_GD);
+	expect_debug(vcpu, gd_1, DB, DR6_BD);
+	/* it comes as often as the instruction is tried */
+	expect_debug(vcpu, gd_1, DB, DR6_BD);
+	set_breakpoint(vcpu, 0, MMIO_GPA, 0);
+	vcpu_expect_sync(vcpu, 1);
+	get_regs(vcpu, &regs);
+	CHECK_EQ(regs.rax & ~0xffull, 0);
 }
 
 /* ---- interrupts held back -------------------------------------------------- */

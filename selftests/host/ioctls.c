@@ -101,20 +101,21 @@ static const struct ioc iocs[] = {
 	HAVE(GET_LAPIC, VCPU),
 	HAVE(SET_LAPIC, VCPU),
 	PART(SET_DEVICE_ATTR, VM | VCPU, VCPU),
-	PART(GET_DEVICE_ATTR, SYS | VM | VCPU, VCPU),
-	PART(HAS_DEVICE_ATTR, SYS | VM | VCPU, VCPU),
+	PART(GET_DEVICE_ATTR, SYS | VM | VCPU, SYS | VCPU),
+	PART(HAS_DEVICE_ATTR, SYS | VM | VCPU, SYS | VCPU),
+	HAVE(SET_NR_MMU_PAGES, VM),
+	HAVE(GET_NR_MMU_PAGES, VM),
+	HAVE(SET_TSS_ADDR, VM),
+	HAVE(SET_IDENTITY_MAP_ADDR, VM),
+	HAVE(SET_SIGNAL_MASK, VCPU),
+	HAVE(TPR_ACCESS_REPORTING, VCPU),
+	HAVE(SET_VAPIC_ADDR, VCPU),
+	HAVE(GET_STATS_FD, VM | VCPU),
 	/* KVM's on x86, not offered yet */
-	LACK(SET_NR_MMU_PAGES, VM),
-	LACK(GET_NR_MMU_PAGES, VM),
-	LACK(SET_TSS_ADDR, VM),
-	LACK(SET_IDENTITY_MAP_ADDR, VM),
 	LACK(XEN_HVM_CONFIG, VM),
 	LACK(SET_PMU_EVENT_FILTER, VM),
 	LACK(CREATE_DEVICE, VM),
 	LACK(SET_CPUID, VCPU),
-	LACK(SET_SIGNAL_MASK, VCPU),
-	LACK(TPR_ACCESS_REPORTING, VCPU),
-	LACK(SET_VAPIC_ADDR, VCPU),
 	LACK(SMI, VCPU),
 	LACK(MEMORY_ENCRYPT_OP, VM),
 	LACK(MEMORY_ENCRYPT_REG_REGION, VM),
@@ -128,7 +129,6 @@ static const struct ioc iocs[] = {
 	LACK(XEN_VCPU_GET_ATTR, VCPU),
 	LACK(XEN_VCPU_SET_ATTR, VCPU),
 	LACK(XEN_HVM_EVTCHN_SEND, VM),
-	LACK(GET_STATS_FD, VM | VCPU),
 	/* of other architectures, or of the past; some have no struct on x86 */
 	LACK(S390_ENABLE_SIE, NONE),
 	LACK(SET_MEMORY_REGION, NONE),
@@ -390,7 +390,11 @@ static void check_bad_pointers(struct fds *f, const struct ioc *c, int fd, u8 *p
 		0xffffffff81000000ull, 0xfffffffffffff000ull, ~0ull,
 	};
 
-	for (u64 i = 0; i < ARRAY_SIZE(bad); i++) {
+	/* refused with a vCPU before it is looked at */
+	if (c->cmd == KVM_SET_IDENTITY_MAP_ADDR)
+		return;
+	/* no mask at all is said by no pointer */
+	for (u64 i = c->cmd == KVM_SET_SIGNAL_MASK; i < ARRAY_SIZE(bad); i++) {
 		test_doing("KVM_%s, pointer %#llx", c->name, (unsigned long long)bad[i]);
 		CHECK_EQ(xioctl(fd, c->cmd, bad[i]), -EFAULT);
 	}

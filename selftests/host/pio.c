@@ -341,6 +341,54 @@ SUBTEST(rep_ins_widths_counts_directions)
 	string_matrix(true);
 }
 
+/* User space changes the count of INS while it is being asked for data. */
+static void guest_ins(u64 count)
+{
+	u64 addr = BUF;
+
+	STRING("rep insb", "D");
+	GUEST_SYNC_VALUE(1, count);
+	GUEST_DONE();
+}
+
+static void change_count(u32 from, u64 to)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	u8 *mem = vm_ptr(vm, BUF), *data;
+	struct kvm_regs regs;
+
+	memset(mem, 0xee, 0x3000);
+	vcpu_long_mode(vcpu, guest_ins, from);
+	data = vcpu_expect_in(vcpu, PORT, 1, from);
+	memset(data, 0xaa, from);
+	get_regs(vcpu, &regs);
+	regs.rcx = to;
+	set_regs(vcpu, &regs);
+	/* what it has still to get, it asks for: nothing comes that nobody gave */
+	for (u64 left = to > from ? to - from : 0; left; ) {
+		vcpu_run(vcpu, KVM_EXIT_IO);
+		CHECK_EQ(vcpu->run->io.direction, KVM_EXIT_IO_IN);
+		CHECK(vcpu->run->io.count <= left);
+		memset((u8 *)vcpu->run + vcpu->run->io.data_offset, 0xbb, vcpu->run->io.count);
+		left -= vcpu->run->io.count;
+	}
+	CHECK_EQ(vcpu_expect_sync(vcpu, 1), 0);
+	for (u64 i = 0; i < 0x3000; i++)
+		CHECK_EQ(mem[i], i >= to ? 0xee : i < from ? 0xaa : 0xbb);
+	vcpu_expect_done(vcpu);
+}
+
+SUBTEST(class05_count_changed_meanwhile)
+{
+	change_count(2, 1);
+	if (device_is_kvm())
+		return;		/* KVM fills all that is wanted with what it was given */
+	change_count(3, 8192);
+	change_count(100, 101);
+	change_count(3, 3);
+}
+
 static void guest_single_string(u64 arg)
 {
 	u64 addr = BUF, count = 7;

@@ -244,7 +244,7 @@ def cards_of(lines):
 
 def check_ioctls(write):
     doc = API
-    calls = rows_of_ioctls(read("kmod/ioctl.c"))
+    calls = rows_of_ioctls(read("kmod/ioctl.c") + read("kmod/ioctl_vcpu.c"))
     cards = cards_of(read(doc).split("\n"))
     for name, kinds in sorted(calls.items()):
         if name not in cards:

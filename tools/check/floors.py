@@ -19,14 +19,14 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 # The first pattern that fits names the floor; a pattern's * crosses no slash.
 FLOORS = (
-    (0, "words", ("lodge.h", "compat.h", "kick.[ch]", "yield.[ch]")),
+    (0, "words", ("lodge.h", "compat.h", "stats.h", "trace.[ch]", "kick.[ch]", "yield.[ch]")),
     (1, "VT-x", ("vmx/*.[chS]",)),
     (2, "memory", ("mem/*.[ch]",)),
     (3, "I/O and interrupts", ("io/*.[ch]", "irq/*.[ch]")),
     (4, "CPU model", ("cpu/*.[ch]",)),
-    (5, "rooms", ("exit.[ch]", "halt.[ch]", "irqchip.[ch]", "vcpu.[ch]", "state.[ch]",
+    (5, "rooms", ("exit*.[ch]", "halt.[ch]", "irqchip.[ch]", "vcpu.[ch]", "state.[ch]",
                     "vm.[ch]", "extension.[ch]")),
-    (6, "door", ("ioctl.[ch]", "ioctl_irq.[ch]", "ioctl_time.[ch]", "attr.[ch]", "main.c")),
+    (6, "door", ("ioctl*.[ch]", "attr.[ch]", "stats.c", "main.c")),
 )
 
 # Headers from outside kmod/ that a file may include in quotes, and why.

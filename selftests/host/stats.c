@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * stats - KVM_GET_STATS_FD: the binary format, read whole and in pieces, and that what
+ * is counted is what has happened.
+ */
+#include <fcntl.h>
+
+#include "lapic.h"
+#include "vthread.h"
+
+struct stats {
+	int fd;
+	struct kvm_stats_header head;
+};
+
+static struct stats open_stats(int of)
+{
+	struct stats s = { .fd = xioctl(of, KVM_GET_STATS_FD, 0) };
+
+	CHECK(s.fd >= 0);
+	CHECK_EQ(pread(s.fd, &s.head, sizeof(s.head), 0), sizeof(s.head));
+	return s;
+}
+
+static struct kvm_stats_desc *desc_of(const struct stats *s, u32 i)
+{
+	size_t size = sizeof(struct kvm_stats_desc) + s->head.name_size;
+	struct kvm_stats_desc *d = malloc(size);
+
+	CHECK_EQ(pread(s->fd, d, size, s->head.desc_offset + i * size), size);
+	return d;
+}
+
+/* Value number @index of the one that has this name; -1: there is none. */
+static long long stat_of(const struct stats *s, const char *name, u32 index)
+{
+	u64 value;
+
+	for (u32 i = 0; i < s->head.num_desc; i++) {
+		struct kvm_stats_desc *d = desc_of(s, i);
+
+		if (!strcmp(d->name, name)) {
+			CHECK(index < d->size);
+			u64 at = s->head.data_offset + d->offset + index * 8;
+
+			CHECK_EQ(pread(s->fd, &value, 8, at), 8);
+			free(d);
+			return value;
+		}
+		free(d);
+	}
+	return -1;
+}
+
+static void check_format(int of, const char *id_has)
+{
+	struct stats s = open_stats(of);
+	char id[256] = "";
+	u32 at = 0, size = 0;
+
+	CHECK_EQ(s.head.flags, 0);
+	CHECK(s.head.name_size <= sizeof(id));
+	CHECK_EQ(pread(s.fd, id, s.head.name_size, s.head.id_offset), s.head.name_size);
+	CHECK(!strncmp(id, "kvm-", 4));
+	CHECK(strstr(id, id_has));
+	CHECK(s.head.num_desc);
+	for (u32 i = 0; i < s.head.num_desc; i++) {
+		struct kvm_stats_desc *d = desc_of(&s, i);
+
+		test_doing("%s", d->name);
+		CHECK(d->size);
+		CHECK_EQ(!!d->bucket_size, (d->flags & KVM_STATS_TYPE_MASK) ==
+					   KVM_STATS_TYPE_LINEAR_HIST);
+		CHECK((d->flags & KVM_STATS_UNIT_MASK) <= KVM_STATS_UNIT_MAX);
+		/* in whatever order */
+		if (at < d->offset + d->size * 8)
+			at = d->offset + d->size * 8;
+		free(d);
+	}
+	CHECK_EQ(pread(s.fd, &size, 1, s.head.data_offset + at - 1), 1);
+	CHECK_EQ(pread(s.fd, &size, 1, s.head.data_offset + at), 0);
+	close(s.fd);
+}
+
+SUBTEST(format)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 3);
+
+	CHECK_EQ(check_cap(vm, KVM_CAP_BINARY_STATS_FD), 1);
+	check_format(vm->fd, "kvm-");
+	check_format(vcpu->fd, "/vcpu-3");
+}
+
+SUBTEST(read_in_pieces)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(), 0);
+	struct stats s = open_stats(vcpu->fd);
+	char whole[16384], byte, *volatile nowhere = (char *)8;
+	ssize_t size = read(s.fd, whole, sizeof(whole));
+
+	CHECK(size > s.head.data_offset);
+	CHECK_EQ(read(s.fd, &byte, 1), 0);
+	for (ssize_t i = 0; i < size; i += 97) {
+		CHECK_EQ(pread(s.fd, &byte, 1, i), 1);
+		CHECK_EQ(byte, whole[i]);
+	}
+	CHECK_EQ(pread(s.fd, &byte, 1, size), 0);
+	CHECK_EQ(pread(s.fd, &byte, 1, 1ll << 40), 0);
+	CHECK(pread(s.fd, &byte, 1, -1) < 0);
+	CHECK(pread(s.fd, nowhere, 64, 0) < 0);
+	CHECK(write(s.fd, &byte, 1) < 0);
+	CHECK_EQ(fcntl(s.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+
+/* Registers of one exit of each kind. */
+static void guest_exits(u64 unused)
+{
+	u32 a = 1, c = 0;
+
+	for (int i = 0; i < 7; i++)
+		asm volatile("cpuid" : "+a"(a), "+c"(c) : : "ebx", "edx");
+	for (int i = 0; i < 3; i++)
+		asm volatile("outb %%al, $0x11" : : "a"(0));
+	*(volatile u32 *)MMIO_GPA = 1;
+	GUEST_DONE();
+}
+
+SUBTEST(exits_are_counted)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(), 0);
+	struct stats s = open_stats(vcpu->fd);
+
+	CHECK_EQ(stat_of(&s, "exits", 0), 0);
+	vcpu_long_mode(vcpu, guest_exits, 0);
+	for (int i = 0; i < 3; i++)
+		vcpu_expect_out(vcpu, 0x11, 1, 1);
+	vcpu_expect_mmio_write(vcpu, MMIO_GPA, 4);
+	vcpu_expect_done(vcpu);
+	CHECK(stat_of(&s, "exits", 0) >= 7 + 3 + 1 + 1);
+	/* the last one is GUEST_DONE's */
+	CHECK_EQ(stat_of(&s, "io_exits", 0), 4);
+	CHECK_EQ(stat_of(&s, "mmio_exits", 0), 1);
+	CHECK_EQ(stat_of(&s, "signal_exits", 0), 0);
+	CHECK(stat_of(&s, "insn_emulation", 0) >= 1);
+	CHECK_EQ(stat_of(&s, "insn_emulation_fail", 0), 0);
+	if (device_is_kvm())
+		return;
+	CHECK_EQ(stat_of(&s, "exits_by_reason", 10), 7);	/* CPUID */
+	CHECK_EQ(stat_of(&s, "exits_by_reason", 30), 4);	/* I/O instruction */
+	CHECK_EQ(stat_of(&s, "user_exits_by_reason", KVM_EXIT_IO), 4);
+	CHECK_EQ(stat_of(&s, "user_exits_by_reason", KVM_EXIT_MMIO), 1);
+}
+
+SUBTEST(sleep_is_counted)
+{
+	struct vcpu *vcpu = lapic_new(false);
+	struct stats s = open_stats(vcpu->fd);
+	struct vthread r = { 0 };
+
+	remote_set(vcpu, OP_HALT, 0, 0, 0);
+	vthread_start_once(&r, vcpu, -1);
+	vthread_wait_asleep(&r);
+	CHECK_EQ(stat_of(&s, "blocking", 0), 1);
+	CHECK_EQ(signal_msi(vcpu->vm, MSI_ADDR, 0x55), 1);
+	vthread_join(&r);
+	CHECK_EQ(stat_of(&s, "blocking", 0), 0);
+	CHECK_EQ(stat_of(&s, "halt_exits", 0), 1);
+	CHECK(stat_of(&s, "halt_wait_ns", 0) > 0);
+}
+
+SUBTEST(machine_is_counted)
+{
+	struct vm *vm = vm_create();
+	struct stats s = open_stats(vm->fd);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	long long before;
+
+	vm_add_mem(vm, 5, TEST_GPA, PAGE_SIZE, MEM_ANON);
+	vcpu_long_mode(vcpu, guest_exits, 0);
+	vcpu_expect_out(vcpu, 0x11, 1, 1);
+	before = stat_of(&s, "remote_tlb_flush", 0);
+	vm_del_mem(vm, 0);
+	/* with one CPU KVM has nothing to flush */
+	if (!device_is_kvm())
+		CHECK(stat_of(&s, "remote_tlb_flush", 0) > before);
+}
+
+/* The file outlives the descriptors of what it tells of, and can still be read. */
+SUBTEST(class30_file_outlives_its_machine)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct stats of_vcpu = open_stats(vcpu->fd), of_vm = open_stats(vm->fd);
+
+	vcpu_long_mode(vcpu, guest_exits, 0);
+	vcpu_expect_out(vcpu, 0x11, 1, 1);
+	vm_free(vm);
+	CHECK_EQ(stat_of(&of_vcpu, "io_exits", 0), 1);
+	CHECK(stat_of(&of_vm, "remote_tlb_flush", 0) >= 0);
+	close(of_vcpu.fd);
+	close(of_vm.fd);
+}
+
+/* No descriptor is left: the call says so, and nothing is lost by it. */
+SUBTEST(class30_no_descriptor_left)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(), 0);
+	int fd, last = -1;
+
+	while ((fd = dup(vcpu->fd)) >= 0)
+		last = fd;
+	CHECK_EQ(xioctl(vcpu->fd, KVM_GET_STATS_FD, 0), -EMFILE);
+	CHECK_EQ(xioctl(vcpu->vm->fd, KVM_GET_STATS_FD, 0), -EMFILE);
+	close(last);
+	CHECK_EQ(xioctl(vcpu->fd, KVM_GET_STATS_FD, 0), last);
+}
