@@ -41,7 +41,7 @@ LOCKED := mkdir -p $(BUILD) && flock $(BUILD)/.lock
 QUIET := $(if $(filter 0,$(V)),-s)
 PY := python3 -B
 
-.PHONY: all module cli selftests check-harness host-ready host-setup host-build test demo shell \
+.PHONY: all module cli selftests check-harness host-ready host-setup host-build test test-clients demo shell \
 	check load unload install uninstall clean distclean help
 
 all:	## the module for this machine's kernel, the CLI and the tests (KDIR=, KERNEL=)
@@ -92,6 +92,14 @@ test:	## all tests; TEST=name CPUS=1|2 DEVICE=lodge|kvm|none|host|boot KERNEL=6.
 		$(if $(DEVICE),--device $(DEVICE)) $(if $(filter local,$(HOST)),--host local) \
 		$(if $(ARGS),--args '$(ARGS)') $(if $(KEEP),--keep) $(if $(filter 0,$(V)),,--verbose)
 
+# The machine of the programs' own tests has 2 GB.
+test-clients:	## the kernel's KVM selftests and QEMU on lodge and kvm_intel, a table (TEST=, CPUS=, DEVICE=)
+	@+$(MAKE) host-ready
+	@$(PY) tools/host/test.py --plan clients/plan --table --memory 2048 \
+		$(if $(TEST),--test '$(TEST)') $(if $(CPUS),--cpus $(CPUS)) \
+		$(if $(DEVICE),--device $(DEVICE)) $(if $(ARGS),--args '$(ARGS)') \
+		$(if $(KEEP),--keep) $(if $(filter 0,$(V)),,--verbose)
+
 demo:	## boots Debian's kernel as a guest in the emulated host; DEVICE=lodge|kvm, HOST=local
 	@HOST=$(HOST) DEVICE=$(DEVICE) CPUS=$(CPUS) tools/demo.sh
 
@@ -131,6 +139,6 @@ distclean: clean	## also removes the cache all clones share: kernels, emulator
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/lodge"
 
 help:	## this list
-	@awk -F ':.*##' '/^[a-z-]+:.*##/ { sub(/^ */, "", $$2); printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ { sub(/^ */, "", $$2); printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 endif

@@ -73,16 +73,10 @@ check_house()
 
 make_checkpatch()
 {
-	local tmp=$1 tar=/usr/src/linux-source-6.1.tar.xz
-	local want=(checkpatch.pl spelling.txt const_structs.checkpatch)
-	if [ ! -e "$tar" ]; then
-		fetch_deb linux-source-6.1 "$tmp"
-		dpkg-deb -x "$tmp"/linux-source-6.1_*.deb "$tmp/all"
-		tar=$tmp/all$tar
-	fi
-	run_long "  taking checkpatch out of it" tar --occurrence=1 -xJf "$tar" -C "$tmp" \
-		--strip-components 2 "${want[@]/#/linux-source-6.1/scripts/}"
-	rm -rf "$tmp/all" "$tmp"/*.deb
+	local tmp=$1 want=(checkpatch.pl spelling.txt const_structs.checkpatch)
+	find_kernel_source
+	run_long "  taking checkpatch out of it" tar --occurrence=1 -xJf "$tarball" -C "$tmp" \
+		--strip-components 2 "${want[@]/#/$KERNEL_SOURCE/scripts/}"
 }
 
 check_checkpatch()

@@ -16,7 +16,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 recipe=1		# raise it with what is done here with source and options
-package=linux-source-6.1
 need_gb=2		# source, objects and result, while it is built
 lines=1690		# of the build's output, to tell how far it is
 config=$LODGE_TOP/tools/debug.config
@@ -38,41 +37,6 @@ end_with_jobs()
 	exit 130
 }
 
-known_version()
-{
-	apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p'
-}
-
-make_source()
-{
-	local tmp=$1
-	fetch_deb "$package" "$tmp"
-	dpkg-deb -f "$tmp/$package"_*.deb Version >"$tmp/version"
-	dpkg-deb --fsys-tarfile "$tmp/$package"_*.deb |
-		tar -x -C "$tmp" --strip-components 3 "./usr/src/$package.tar.xz"
-	rm -f "$tmp/$package"_*.deb
-}
-
-# Sets version and tarball: of the installed package, else of a downloaded one.
-find_source()
-{
-	local dir known
-	tarball=/usr/src/$package.tar.xz
-	version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null || true)
-	[ -z "$version" ] || [ ! -e "$tarball" ] || return 0
-	known=$(known_version)
-	if [ -z "$known" ]; then
-		lodge_apt_update "package $package"
-		known=$(known_version)
-	fi
-	[ -n "$known" ] || die "this machine's package sources have no $package" \
-		"(Debian 12 with bookworm-security has it)"
-	dir=$LODGE_CACHE/source/$package-$known
-	cached "$dir" make_source
-	tarball=$dir/$package.tar.xz
-	version=$(<"$dir/version")
-}
-
 unpack_source()
 {
 	local work=$1
@@ -80,7 +44,7 @@ unpack_source()
 	rm -rf "$work"
 	mkdir -p "$work/linux"
 	LC_ALL=C run_long "  unpacking the source" tar -xJf "$tarball" -C "$work/linux" \
-		--strip-components 1 --wildcards-match-slash "${unwanted[@]/#/--exclude=$package/}"
+		--strip-components 1 --wildcards-match-slash "${unwanted[@]/#/--exclude=$KERNEL_SOURCE/}"
 	# The compiler of Debian's kernels of this version; the tests' module has to
 	# be built with the same, so it is written down where both builds look.
 	# shellcheck disable=SC2016	# $(CROSS_COMPILE) is for make
@@ -137,16 +101,6 @@ make_kernel()
 	copy_kdir "$src" "$tmp/kdir"
 }
 
-# What was built earlier serves as well as what apt would give today.
-newest_built()
-{
-	local dir newest=
-	for dir in "$LODGE_CACHE/debug/"*"-$key"; do
-		[ ! -d "$dir" ] || newest+=$dir$'\n'
-	done
-	printf '%s' "$newest" | sort -V | tail -n 1
-}
-
 check_space()
 {
 	local free
@@ -172,12 +126,12 @@ drop_left_overs()
 
 trap end_with_jobs INT TERM
 key=$({ printf '%s\n' "$recipe"; grep '^CONFIG_' "$config"; } | sha256sum | cut -c 1-8)
-dir=$(newest_built)
+dir=$(newest_built debug "$key")
 if [ -z "$dir" ]; then
 	check_space
 	say "building the debugging kernel, once: needs $need_gb GB in $LODGE_CACHE, leaves 0.3 GB"
 	"$LODGE_TOP/tools/deps.sh" build kernel
-	find_source
+	find_kernel_source
 	dir=$LODGE_CACHE/debug/$version-$key
 	drop_left_overs "$dir"
 	cached "$dir" make_kernel "$dir.work" "-debug-$key"

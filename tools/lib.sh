@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 #
 # Words shared by the scripts of tools/: where things are, how a long step
-# tells that it is alive, how a cached thing is made once by one process, and
-# how a Debian package is fetched without being installed.
+# tells that it is alive, how a cached thing is made once by one process, how a
+# Debian package is fetched without being installed, and where the kernel's source is.
 #
 # Sourced, never run.  Nothing here changes the machine except lodge_apt_update,
 # and that only refreshes apt's lists.
@@ -125,4 +125,52 @@ fetch_deb()
 		printf '%s\n' "$log" >&2
 		die "package $1 cannot be downloaded: run 'apt-get update' as root, then try again"
 	fi
+}
+
+# newest_built KIND KEY: of what was built in $LODGE_CACHE/KIND from a package of any
+# version, the newest.  It serves as well as what apt would give today.
+newest_built()
+{
+	local dir newest=
+	for dir in "$LODGE_CACHE/$1/"*"-$2"; do
+		[ ! -d "$dir" ] || newest+=$dir$'\n'
+	done
+	printf '%s' "$newest" | sort -V | tail -n 1
+}
+
+KERNEL_SOURCE=linux-source-6.1
+
+known_source()
+{
+	apt-cache show --no-all-versions "$KERNEL_SOURCE" 2>/dev/null | sed -n 's/^Version: //p'
+}
+
+make_source()
+{
+	local tmp=$1
+	fetch_deb "$KERNEL_SOURCE" "$tmp"
+	dpkg-deb -f "$tmp/$KERNEL_SOURCE"_*.deb Version >"$tmp/version"
+	dpkg-deb --fsys-tarfile "$tmp/$KERNEL_SOURCE"_*.deb |
+		tar -x -C "$tmp" --strip-components 3 "./usr/src/$KERNEL_SOURCE.tar.xz"
+	rm -f "$tmp/$KERNEL_SOURCE"_*.deb
+}
+
+# Sets version and tarball: of the installed package, else of a downloaded one (140 MB).
+find_kernel_source()
+{
+	local dir known
+	tarball=/usr/src/$KERNEL_SOURCE.tar.xz
+	version=$(dpkg-query -W -f '${Version}' "$KERNEL_SOURCE" 2>/dev/null || true)
+	[ -z "$version" ] || [ ! -e "$tarball" ] || return 0
+	known=$(known_source)
+	if [ -z "$known" ]; then
+		lodge_apt_update "package $KERNEL_SOURCE"
+		known=$(known_source)
+	fi
+	[ -n "$known" ] || die "this machine's package sources have no $KERNEL_SOURCE" \
+		"(Debian 12 with bookworm-security has it)"
+	dir=$LODGE_CACHE/source/$KERNEL_SOURCE-$known
+	cached "$dir" make_source
+	tarball=$dir/$KERNEL_SOURCE.tar.xz
+	version=$(<"$dir/version")
 }

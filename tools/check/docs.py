@@ -590,8 +590,19 @@ def check_run_ends(_):
         problem("Documentation/lodge.1", 1, "%s: err.h has no such status" % number)
 
 
-PLACES = ("", "kmod", DOCS, "tools", "tools/host", "tools/check", "selftests", "selftests/host",
-          "selftests/lib", "selftests/unit", "userspace-cli", "uapi")
+def check_clients(write):
+    """The KVM selftests of the kernel, as the list says that they are run."""
+    source = read("clients/kvm-selftests.list")
+    rows = []
+    for line in re.findall(r"(?m)^[a-z].*", source):
+        head, _, note = line.partition(";")
+        _, name, cpus, _, lodge, kvm, *args = head.split()
+        rows.append([" ".join([name] + args), cpus, lodge, kvm, note.strip()])
+    Table("Documentation/clients.rst", "kvm-selftests").settle(sorted(rows), (0,), write)
+
+
+PLACES = ("", "kmod", DOCS, "clients", "tools", "tools/host", "tools/check", "selftests",
+          "selftests/host", "selftests/lib", "selftests/unit", "userspace-cli", "uapi")
 
 
 FILE_NAME = re.compile(
@@ -605,7 +616,7 @@ def exists(path):
 def check_words(_):
     """Functions and files that the text names are there."""
     identifiers = set()
-    for folder in ("kmod", "uapi", "userspace-cli", "selftests", "tools"):
+    for folder in ("kmod", "uapi", "userspace-cli", "selftests", "tools", "clients"):
         for path in walk(folder, (".c", ".h", ".S", ".py", ".sh")):
             identifiers |= set(re.findall(r"\w+", read(path)))
     for path in walk(DOCS, (".rst",)) + ["README.md"]:
@@ -626,7 +637,7 @@ KERNEL_FILES = {"Documentation/virt/kvm/api.rst"}
 
 CHECKS = (check_files, check_floors, check_exits, check_ioctls, check_capabilities,
           check_parameters, check_cpuid, check_msrs, check_refusals, check_symbols,
-          check_classes, check_run_options, check_run_ends, check_words)
+          check_classes, check_clients, check_run_options, check_run_ends, check_words)
 
 
 def main():

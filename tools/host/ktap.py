@@ -10,6 +10,7 @@ PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*SKIP\s*(.*))?$", re.IGNORECASE)
 RESULT = re.compile(r"^(ok|not ok)\b(?:\s+(\d+))?(?:\s+-)?\s*(.*?)(?:\s+#\s*(\w+)\s*:?\s*(.*))?$")
 
 PASS, FAIL, SKIP = "pass", "fail", "skip"
+XFAIL = "xfail"         # it fails, and that is known
 
 
 class Level:
@@ -24,7 +25,7 @@ class Level:
 
 
 class Report:
-    """leaves: [(name, PASS|FAIL|SKIP, remark)]; faults: what is wrong beyond a
+    """leaves: [(name, PASS|FAIL|SKIP|XFAIL, remark)]; faults: what is wrong beyond a
     result that says `not ok`."""
 
     def __init__(self):
@@ -51,8 +52,8 @@ def _result(match, stack, report):
     if number and int(number) != level.count:
         report.faults.append("result %d is numbered %s" % (level.count, number))
     verdict = PASS if good == "ok" else FAIL
-    if verdict == PASS and (directive or "").upper() == "SKIP":
-        verdict = SKIP
+    if verdict == PASS:
+        verdict = {"SKIP": SKIP, "XFAIL": XFAIL}.get((directive or "").upper(), PASS)
     return name, verdict, remark or ""
 
 

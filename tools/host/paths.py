@@ -17,6 +17,8 @@ PLAN = os.path.join(TOP, "selftests", "plan")
 # Where the programs that the plan names may be, in this order.
 PROGRAM_DIRS = [os.path.join(BUILD, "selftests", d) for d in
                 ("host", "cli", "unit", "guest", "")]
+# Tests with other people's programs: scripts and their tables.
+CLIENTS = os.path.join(TOP, "clients")
 CLI = os.path.join(BUILD, "userspace-cli", "lodge")
 AGENT = os.path.join(BUILD, "host", "agent")
 
@@ -42,7 +44,14 @@ def program(name):
         path = os.path.join(folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
-    return None
+    client = os.path.join(CLIENTS, name + ".sh")
+    return client if os.access(client, os.X_OK) else None
+
+
+def in_host(name):
+    """Where that program lies in the emulated host."""
+    client = os.path.dirname(program(name) or "") == CLIENTS
+    return "clients/%s.sh" % name if client else "selftests/" + name
 
 
 def new_out(kind):

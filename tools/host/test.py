@@ -19,6 +19,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import clients
 import guest
 import image
 import klog
@@ -48,6 +49,7 @@ class Tally:
         self.verbose = verbose
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.reports = []       # of the programs in the hosts: (row, device, CPUs, report)
 
     def say(self, text):
         with self.lock:
@@ -57,6 +59,7 @@ class Tally:
         """One test's report; prints its line, and all it said if it failed."""
         good, bad, skip = (report.count(v) for v in (ktap.PASS, ktap.FAIL, ktap.SKIP))
         bad += len(report.faults)
+        skip += report.count(ktap.XFAIL)        # no result that counts
         with self.lock:
             self.passed += good
             self.failed += bad
@@ -68,8 +71,10 @@ class Tally:
             print("%s %-40s %s (%s%s)" % (word, what, where, counts, took), flush=True)
             if skip and not bad:
                 for name, verdict, remark in report.leaves:
-                    if verdict == ktap.SKIP:
-                        print("       skipped: %s: %s" % (name, remark or "no reason given"))
+                    if verdict in (ktap.SKIP, ktap.XFAIL):
+                        print("       %s: %s: %s" % (
+                            {ktap.SKIP: "skipped"}.get(verdict, "fails, as known"), name,
+                            remark or "no reason given"))
             if not bad:
                 if self.verbose and lines:
                     print("\n".join("     | " + line for line in lines))
@@ -191,6 +196,7 @@ class Boot:
         if report.faults or report.count(ktap.FAIL):
             self.unhappy = True
             lines = lines + self.emulator_words(host, ticks)
+        self.tally.reports.append((step.row.name, step.device, self.cpus, report))
         self.tally.note(step.id, report, self.name, lines, took,
                         os.path.join(self.out, "report.log"))
 
@@ -293,7 +299,7 @@ def test_steps(rows, cpus):
     def tests(device):
         wanted = [r for r in rows if cpus in r.cpus and device in r.devices]
         for row in wanted:
-            argv = ["/selftests/" + row.program]
+            argv = ["/" + paths.in_host(row.program)]
             if device != "none":
                 argv += ["-d", "/dev/" + device]
             step = Step("run", "%s@%s" % (row.name, device), row.seconds,
@@ -332,7 +338,7 @@ def common_files(rows):
         files.append(("lodge/lodge", paths.CLI))
     for program in sorted({r.program for r in rows}):
         if paths.program(program):
-            files.append(("selftests/" + program, paths.program(program)))
+            files.append((paths.in_host(program), paths.program(program)))
     # The harness's test of itself has a module among its programs.
     for extra in glob.glob(os.path.join(paths.PROGRAM_DIRS[0], "*.ko")):
         files.append(("selftests/" + os.path.basename(extra), extra))
@@ -344,7 +350,7 @@ def common_files(rows):
         files += guest.files()
     if any(r.program == "cli-linuxgdb" for r in rows):
         files += guest.debugger()
-    return files
+    return files + clients.files(rows)
 
 
 def plan_boots(rows, tally, out, options):
@@ -358,7 +364,7 @@ def plan_boots(rows, tally, out, options):
             mine = [r for r in rows if cpus in r.cpus and "host" not in r.devices]
             boots.append(Boot(where, cpus, steps, common_files(mine), tally,
                               os.path.join(out, "%dcpu" % cpus), args=options.args,
-                              keep=options.keep))
+                              keep=options.keep, memory=options.memory))
     for row in rows:
         if "boot" not in row.devices:
             continue
@@ -424,7 +430,8 @@ def select(rows, options):
     if options.test:
         rows = [r for r in rows if r.matches(options.test)]
         if not rows:
-            sys.exit("lodge: no test in selftests/plan is called %s" % options.test)
+            sys.exit("lodge: no test in %s is called %s" % (
+                os.path.relpath(options.plan), options.test))
     chosen = []
     for row in rows:
         cpus = row.cpus & ({options.cpus} if options.cpus else {1, 2})
@@ -444,6 +451,9 @@ def arguments():
     parser.add_argument("--device", default="", help="only on that: " + ", ".join(plan.DEVICES))
     parser.add_argument("--host", default="emulated", choices=("emulated", "local"))
     parser.add_argument("--plan", default=paths.PLAN, help="another table")
+    parser.add_argument("--memory", type=int, default=1024, help="MiB of the hosts")
+    parser.add_argument("--table", action="store_true",
+                        help="print at the end what each subtest did on each device")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the output of all tests")
     parser.add_argument("--programs", help="another folder of programs, for --plan")
     parser.add_argument("--args", default="", help="more arguments for the hosts' kernel")
@@ -465,6 +475,7 @@ def main():
         print("\n".join(r.name for r in rows))
         return 0
     started = time.time()
+    clients.prepare(rows)
     tally = Tally(options.verbose)
     if options.host == "local":
         run_local(rows, tally, options.device or "lodge")
@@ -482,6 +493,8 @@ def main():
                     job.result()
                 except machine.Trouble as e:
                     tally.fault("host", boot.name, str(e))
+    if options.table:
+        print("\n" + "\n".join(clients.table(tally.reports)))
     if tally.failures:
         print("\nFailures:")
         print("\n".join("  " + f for f in tally.failures))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the harness reads, read right: KTAP, the kernel's log, the plan, what the guest
-of the demonstration says.
+of the demonstration says, the list of the kernel's tests.
 
 Run by `make check`.
 """
@@ -10,6 +10,7 @@ import struct
 import tempfile
 import unittest
 
+import clients
 import demo
 import kallsyms
 import klog
@@ -27,6 +28,11 @@ class Ktap(unittest.TestCase):
     def test_plain(self):
         self.assertEqual(judged("KTAP version 1\n1..2\nok 1 a\nok 2 - b # SKIP why\n"),
                          ([1, 0, 1], []))
+
+    def test_known_failure(self):
+        report = ktap.judge(["1..1", "ok 1 a # XFAIL it needs what is not there"], "exit:0")
+        self.assertEqual(report.leaves, [("a", ktap.XFAIL, "it needs what is not there")])
+        self.assertEqual(report.faults, [])
 
     def test_plan_at_the_end(self):
         self.assertEqual(judged("TAP version 13\nok 1 a\nok 2 b\n1..2"), ([2, 0, 0], []))
@@ -295,6 +301,45 @@ class Kallsyms(unittest.TestCase):
         good = self.tables(False)
         for data in (b"", good[:5000], good[-9000:], good.replace(b"ome_\0", b"ome\0_")):
             self.assertRaises(kallsyms.Trouble, kallsyms.symbols, data)
+
+
+class Clients(unittest.TestCase):
+    def kernel_tests(self, text):
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as f:
+            f.write(text)
+            f.flush()
+            return clients.kernel_tests(f.name)
+
+    def test_a_row(self):
+        rows = self.kernel_tests("# no row\n\nquick\ta_test 1,2 30 skip pass -b 64M  ; why\n"
+                                 "last b 2 5 pass fail\n")
+        self.assertEqual(rows, [
+            clients.Kernel("quick", "a_test", {1, 2}, 30, "skip", "pass", "-b 64M", "why"),
+            clients.Kernel("last", "b", {2}, 5, "pass", "fail", "", "")])
+
+    def test_bad_rows(self):
+        for text in ("quick a 1 30 pass", "quick a 1 30 pass maybe", "quick a x 30 pass pass"):
+            with self.assertRaises(ValueError):
+                self.kernel_tests(text)
+
+    def test_the_list_itself(self):
+        rows = clients.kernel_tests()
+        self.assertEqual(len({r.name for r in rows}), len(rows))
+        self.assertEqual(len([r for r in rows if r.group == "quick"]), 12)
+
+    def test_table(self):
+        def report(text, how="exit:0"):
+            return ktap.judge(text.splitlines(), how)
+
+        table = clients.table([
+            ("t:a", "lodge", 1, report("1..2\nok 1 x # SKIP no bit\nok 2 y")),
+            ("t:a", "kvm", 1, report("1..2\nok 1 x\nnot ok 2 y", "exit:1")),
+            ("t:b", "lodge", 2, report("1..1\nok 1 z", "timeout"))])
+        self.assertEqual([line.split(None, 4) for line in table[1:]], [
+            ["x", "1", "skip", "pass", "lodge: no bit"],
+            ["y", "1", "pass", "fail"],
+            ["z", "2", "pass", "-"],
+            ["t:b", "2", "fail", "-", "lodge: timeout: killed at its time limit"]])
 
 
 if __name__ == "__main__":

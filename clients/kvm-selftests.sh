@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash disable=SC2317
+#
+# The kernel's own KVM selftests, unmodified, one subtest each: those of
+# kvm-selftests.list that are for this number of CPUs, or of one group.  What each is to
+# do on either device stands there; anything else is a failure, better or worse.
+#
+# Usage: see lib.sh
+
+# shellcheck source=clients/lib.sh
+. "${0%/*}/lib.sh"
+own_dev "$@"
+options "$@"
+
+LIST=${0%/*}/kvm-selftests.list
+PROGRAMS=${0%/*}/kvm-selftests
+out=$CLIENTS_TMP/out
+
+# The rows to run, without their notes.
+rows()
+{
+	sed -e '/^#/d' -e 's/ *;.*//' -e '/^$/d' "$LIST" | while read -r group name cpus rest; do
+		# shellcheck disable=SC2254
+		case ,$cpus, in *,$(nproc),*) ;; *) continue ;; esac
+		# shellcheck disable=SC2254
+		case $group in $GROUP) ;; *) continue ;; esac
+		# shellcheck disable=SC2254
+		case $name in $PATTERN) echo "$name $rest" ;; esac
+	done
+}
+
+# ---- what a test needs of the host --------------------------------------------------
+
+# The kernel's nx_huge_pages_test.sh, for a host without sudo.
+before_nx_huge_pages_test()
+{
+	echo 3 >/proc/sys/vm/nr_hugepages
+	cd /sys/module/kvm/parameters 2>/dev/null || return 0
+	echo 1 >nx_huge_pages
+	echo 1 >nx_huge_pages_recovery_ratio
+	echo 100 >nx_huge_pages_recovery_period_ms
+}
+
+after_nx_huge_pages_test()
+{
+	echo 0 >/proc/sys/vm/nr_hugepages
+	cd /sys/module/kvm/parameters 2>/dev/null || return 0
+	echo off >nx_huge_pages
+	echo 0 >nx_huge_pages_recovery_ratio
+	echo 0 >nx_huge_pages_recovery_period_ms
+}
+
+hook()
+{
+	! command -v "$1" >/dev/null || ("$1")
+}
+
+# ---- one test -----------------------------------------------------------------------
+
+# run_one NAME SECONDS ARGUMENT...: sets $got to pass, skip, or how it failed.
+run_one()
+{
+	name=$1
+	seconds=$2
+	shift 2
+	hook "before_$name"
+	# A session of its own: what it leaves behind has to go before the next.
+	(cd "$PROGRAMS" && exec setsid timeout -s KILL "$seconds" "./$name" "$@") \
+		>"$out" 2>&1 </dev/null &
+	wait $!
+	status=$?
+	kill -KILL -- "-$!" 2>/dev/null
+	hook "after_$name"
+	case $status in
+	0) got=pass ;;
+	4) got=skip ;;
+	127) got="fail: cannot be run" ;;
+	137) got="fail: killed after $seconds s" ;;
+	*) got="fail: status $status" ;;
+	esac
+}
+
+# What the program said, in one line.
+reason()
+{
+	sed -n -e 's/.*# SKIP *-* *//p' -e 's/, skipping test$//p' "$out" | head -n 1
+}
+
+# Why it is known to fail: the list's note.
+note()
+{
+	grep -w -- "$name" "$LIST" | sed -n 's/.*; *//p'
+}
+
+verdict()
+{
+	case $got in
+	pass) echo "ok $1 $name" ;;
+	skip) echo "ok $1 $name # SKIP $(reason)" ;;
+	*) echo "ok $1 $name # XFAIL $(note)" ;;
+	esac
+}
+
+one()
+{
+	number=$1
+	want=$4
+	[ "$DEVICE" != /dev/kvm ] || want=$5
+	what=$2
+	limit=$3
+	shift 5
+	run_one "$what" "$limit" "$@"
+	if [ "${got%%:*}" = "$want" ]; then
+		verdict "$number"
+		return 0
+	fi
+	echo "# $name${*:+ $*}: expected $want, seen $got"
+	indent 20 "$out"
+	echo "not ok $number $name"
+	return 1
+}
+
+rows >"$CLIENTS_TMP/rows"
+total=$(wc -l <"$CLIENTS_TMP/rows")
+[ "$total" -gt 0 ] || { echo "1..0 # SKIP no such test" && exit 4; }
+printf 'KTAP version 1\n1..%d\n# device %s\n' "$total" "$DEVICE"
+n=0
+failed=0
+while read -r row; do
+	n=$((n + 1))
+	# shellcheck disable=SC2086
+	one $n $row || failed=1
+done <"$CLIENTS_TMP/rows"
+exit $failed
