@@ -13,8 +13,9 @@
 own_dev "$@"
 options "$@"
 
-LIST=${0%/*}/kvm-selftests.list
-PROGRAMS=${0%/*}/kvm-selftests
+here=$(cd "${0%/*}" && pwd)
+LIST=$here/kvm-selftests.list
+PROGRAMS=$here/kvm-selftests
 out=$CLIENTS_TMP/out
 
 # The rows to run, without their notes.
@@ -58,6 +59,19 @@ hook()
 
 # ---- one test -----------------------------------------------------------------------
 
+# session COMMAND...: in the background, in a session of its own, so that all it starts
+# can be ended with it; $! is the session.
+session()
+{
+	setsid "$@" </dev/null &
+}
+
+end_session()
+{
+	kill -KILL "-$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null
+	wait "$1" 2>/dev/null
+}
+
 # run_one NAME SECONDS ARGUMENT...: sets $got to pass, skip, or how it failed.
 run_one()
 {
@@ -65,17 +79,22 @@ run_one()
 	seconds=$2
 	shift 2
 	hook "before_$name"
-	# A session of its own: what it leaves behind has to go before the next.
-	(cd "$PROGRAMS" && exec setsid timeout -s KILL "$seconds" "./$name" "$@") \
-		>"$out" 2>&1 </dev/null &
-	wait $!
+	cd "$PROGRAMS" || exit 1
+	session "./$name" "$@" >"$out" 2>&1
+	test=$!
+	# Not busybox's timeout: it leaves a process behind for a second.
+	session sh -c "sleep $seconds; kill -KILL -$test"
+	clock=$!
+	wait $test
 	status=$?
-	kill -KILL -- "-$!" 2>/dev/null
+	end_session $clock
+	# What it has left behind has to go before the next.
+	end_session $test
 	hook "after_$name"
 	case $status in
 	0) got=pass ;;
 	4) got=skip ;;
-	127) got="fail: cannot be run" ;;
+	126 | 127) got="fail: cannot be run" ;;
 	137) got="fail: killed after $seconds s" ;;
 	*) got="fail: status $status" ;;
 	esac
