@@ -21,6 +21,7 @@ LANE := $(or $(KERNEL),6.1)
 KDIR ?= $(if $(KERNEL),$(BUILD)/headers-$(KERNEL),/lib/modules/$(shell uname -r)/build)
 HOST ?=
 TEST ?=
+LONG ?=
 CPUS ?=
 DEVICE ?=
 KEEP ?=
@@ -86,9 +87,10 @@ host-ready: host-setup
 	@+$(LOCKED) $(MAKE) -j$(JOBS) $(if $(KEEP_GOING),-k) host-build $(if $(KEEP_GOING),|| \
 		echo "lodge: not all was built; going on because of KEEP_GOING")
 
-test:	## all tests; TEST=name CPUS=1|2 DEVICE=lodge|kvm|none|host|boot KERNEL=6.1|6.12|debug V=1
+test:	## the tests (LONG=1: all); TEST=name CPUS=1|2 DEVICE=lodge|kvm|none|host|boot KERNEL=6.1|6.12|debug V=1
 	@+$(if $(filter local,$(HOST)),$(MAKE) all,$(MAKE) host-ready)
 	@$(PY) tools/host/test.py $(if $(TEST),--test '$(TEST)') $(if $(CPUS),--cpus $(CPUS)) \
+		$(if $(LONG),--long) \
 		$(if $(DEVICE),--device $(DEVICE)) $(if $(filter local,$(HOST)),--host local) \
 		$(if $(ARGS),--args '$(ARGS)') $(if $(KEEP),--keep) $(if $(filter 0,$(V)),,--verbose)
 

@@ -368,6 +368,7 @@ struct lodge_vm {
 	spinlock_t ept_lock;		/* entries of the EPT, invalidation counts */
 	u64 *ept_root;			/* (C); entries (E) */
 	hpa_t eptp;			/* (C) */
+	u64 ept_pages[3];		/* (E), read by anybody: mapped, of 4K, 2M, 1G */
 	atomic64_t ept_gen;		/* (A) mem/ept.c */
 	u64 *ept_gen_seen;		/* (A) one per possible CPU, by that CPU only */
 	struct mmu_notifier mn;

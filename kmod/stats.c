@@ -85,11 +85,14 @@ static const struct stat_row vcpu_stats[] = {
 
 /* Of a machine; gathered when they are read. */
 struct vm_snapshot {
-	u64 tlb_flushes, vcpus;
+	u64 tlb_flushes, vcpus, pages[3];
 };
 
 static const struct stat_row vm_stats[] = {
 	ROW(remote_tlb_flush, KVM_STATS_TYPE_CUMULATIVE, 0, 1, 0, struct vm_snapshot, tlb_flushes),
+	ROW(pages_4k, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, pages[0]),
+	ROW(pages_2m, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, pages[1]),
+	ROW(pages_1g, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, pages[2]),
 	ROW(vcpus, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, vcpus),
 };
 
@@ -173,6 +176,7 @@ static ssize_t vm_stats_read(struct file *file, char __user *buf, size_t len, lo
 		/* it begins with 1 */
 		.tlb_flushes = atomic64_read(&vm->ept_gen) - 1,
 		.vcpus = READ_ONCE(vm->nr_vcpus),
+		.pages = { vm->ept_pages[0], vm->ept_pages[1], vm->ept_pages[2] },
 	};
 	size_t size = total_size(vm_stats, ARRAY_SIZE(vm_stats));
 	struct stat_file *f = kvzalloc(size, GFP_KERNEL_ACCOUNT);

@@ -44,6 +44,21 @@ static bool is_leaf(u64 e, int level)
 	return level == EPT_LEVEL_4K || (e & EPT_LARGE);
 }
 
+/* Guest memory is mapped by it, and not a trap. */
+static bool is_page(u64 e, int level)
+{
+	return (e & VMX_EPT_READABLE_MASK) && is_leaf(e, level);
+}
+
+/* Of each size for the machine, of this one table in its struct page. */
+static void count_pages(struct lodge_vm *vm, u64 *table, int level, int n)
+{
+	struct page *page = virt_to_page(table);
+
+	set_page_private(page, page_private(page) + n);
+	vm->ept_pages[level - 1] += n;
+}
+
 static u64 *table_of(u64 e)
 {
 	return __va(e & EPT_ADDR);
@@ -141,14 +156,15 @@ static void free_deferred(struct list_head *pages)
 }
 
 /* Everything below an entry goes; at most three levels deep. */
-static void drop_table(u64 *table, int level, struct list_head *pages)
+static void drop_table(struct lodge_vm *vm, u64 *table, int level, struct list_head *pages)
 {
 	int i;
 
 	if (level > EPT_LEVEL_4K)
 		for (i = 0; i < EPT_ENTRIES; i++)
 			if (is_present(table[i]) && !is_leaf(table[i], level))
-				drop_table(table_of(table[i]), level - 1, pages);
+				drop_table(vm, table_of(table[i]), level - 1, pages);
+	vm->ept_pages[level - 1] -= page_private(virt_to_page(table));
 	defer_free(table, pages);
 }
 
@@ -165,7 +181,7 @@ void ept_destroy(struct lodge_vm *vm)
 
 			if (!is_present(pdpt[j]) || is_leaf(pdpt[j], 3))
 				continue;
-			drop_table(table_of(pdpt[j]), 2, &pages);
+			drop_table(vm, table_of(pdpt[j]), 2, &pages);
 			free_deferred(&pages);
 			cond_resched();
 		}
@@ -205,7 +221,7 @@ void ept_drain(struct lodge_vcpu *vcpu)
 }
 
 /* The same memory in pages of the next smaller size. */
-static void split_leaf(u64 *table, u64 large, int level)
+static void split_leaf(struct lodge_vm *vm, u64 *table, u64 large, int level)
 {
 	u64 step = ept_level_pages(level - 1) << PAGE_SHIFT;
 	u64 e = large;
@@ -215,16 +231,18 @@ static void split_leaf(u64 *table, u64 large, int level)
 		e = (large & ~EPT_LARGE) | VMX_EPT_EXECUTABLE_MASK;
 	for (i = 0; i < EPT_ENTRIES; i++)
 		table[i] = e + i * step;
+	count_pages(vm, table, level - 1, EPT_ENTRIES);
 }
 
 bool ept_map(struct lodge_vcpu *vcpu, const struct ept_leaf *leaf)
 {
-	u64 *table = vcpu->vm->ept_root, *below, *e;
+	struct lodge_vm *vm = vcpu->vm;
+	u64 *table = vm->ept_root, *below, *e;
 	bool replaced = false;
 	u64 old, new;
 	int level;
 
-	lockdep_assert_held(&vcpu->vm->ept_lock);
+	lockdep_assert_held(&vm->ept_lock);
 	for (level = EPT_ROOT_LEVEL; ; level--) {
 		e = table + index_at(leaf->gfn, level);
 		old = READ_ONCE(*e);
@@ -236,8 +254,10 @@ bool ept_map(struct lodge_vcpu *vcpu, const struct ept_leaf *leaf)
 		if (level <= leaf->level)
 			break;
 		below = take_cached(vcpu);
-		if (is_present(old))
-			split_leaf(below, old, level);
+		if (is_present(old)) {
+			split_leaf(vm, below, old, level);
+			count_pages(vm, table, level, -1);
+		}
 		replaced |= is_present(old);
 		WRITE_ONCE(*e, make_table(below));
 		table = below;
@@ -250,6 +270,7 @@ bool ept_map(struct lodge_vcpu *vcpu, const struct ept_leaf *leaf)
 	else
 		replaced |= is_present(old);
 	WRITE_ONCE(*e, new);
+	count_pages(vm, table, level, is_page(new, level) - is_page(old, level));
 	return replaced;
 }
 
@@ -257,8 +278,8 @@ bool ept_map(struct lodge_vcpu *vcpu, const struct ept_leaf *leaf)
  * Withdraw the part of [start, end) below one table, which maps gfns from base.
  * Recursion is bounded by the four levels.
  */
-static bool zap_table(u64 *table, int level, gfn_t base, gfn_t start, gfn_t end,
-		      struct list_head *pages)
+static bool zap_table(struct lodge_vm *vm, u64 *table, int level, gfn_t base, gfn_t start,
+		      gfn_t end, struct list_head *pages)
 {
 	u64 span = ept_level_pages(level);
 	bool zapped = false;
@@ -275,10 +296,12 @@ static bool zap_table(u64 *table, int level, gfn_t base, gfn_t start, gfn_t end,
 			u64 *below = table_of(table[i]);
 
 			if (gfn < start || gfn + span > end) {
-				zapped |= zap_table(below, level - 1, gfn, start, end, pages);
+				zapped |= zap_table(vm, below, level - 1, gfn, start, end, pages);
 				continue;
 			}
-			drop_table(below, level - 1, pages);
+			drop_table(vm, below, level - 1, pages);
+		} else {
+			count_pages(vm, table, level, -is_page(table[i], level));
 		}
 		WRITE_ONCE(table[i], 0);
 		zapped = true;
@@ -309,7 +332,7 @@ bool ept_zap(struct lodge_vm *vm, gfn_t start, gfn_t end, bool may_sleep)
 	for (; start < end; start = next) {
 		next = min(start + zap_step(vm, start), end);
 		spin_lock(&vm->ept_lock);
-		zapped |= zap_table(vm->ept_root, EPT_ROOT_LEVEL, 0, start, next, &pages);
+		zapped |= zap_table(vm, vm->ept_root, EPT_ROOT_LEVEL, 0, start, next, &pages);
 		spin_unlock(&vm->ept_lock);
 		if (may_sleep)
 			cond_resched();
@@ -340,18 +363,22 @@ struct protect {
 };
 
 /* A large page gives way to small ones, or, with no memory for their table, goes. */
-static void protect_large(struct protect *p, u64 *e, int level, bool must_go)
+static void protect_large(struct lodge_vm *vm, struct protect *p, u64 *table, int level,
+			  bool must_go)
 {
+	u64 *e = table + index_at(p->at, level);
+
 	if (!p->spare && !must_go) {
 		p->want_spare = true;
 		return;
 	}
 	p->changed = true;
+	count_pages(vm, table, level, -is_page(*e, level));
 	if (!p->spare) {
 		WRITE_ONCE(*e, 0);
 		return;
 	}
-	split_leaf(p->spare, *e, level);
+	split_leaf(vm, p->spare, *e, level);
 	WRITE_ONCE(*e, make_table(p->spare));
 	p->spare = NULL;
 }
@@ -370,7 +397,7 @@ static void protect_some(struct lodge_vm *vm, struct protect *p, bool must_go)
 			return;
 		}
 		if (is_leaf(*e, level)) {
-			protect_large(p, e, level, must_go);
+			protect_large(vm, p, table, level, must_go);
 			return;
 		}
 		table = table_of(*e);

@@ -186,6 +186,62 @@ SUBTEST(machine_is_counted)
 		CHECK(stat_of(&s, "remote_tlb_flush", 0) > before);
 }
 
+static void guest_touches(u64 pages)
+{
+	for (u64 i = 0; i < pages; i++)
+		*(volatile u32 *)(TEST_GPA + i * PAGE_SIZE) = 1;
+	GUEST_DONE();
+}
+
+SUBTEST(mapped_pages_are_counted)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct stats s = open_stats(vm->fd);
+	long long before;
+
+	/* no larger page fits into it */
+	vm_add_mem(vm, 5, TEST_GPA, 64 * PAGE_SIZE, MEM_ANON);
+	vcpu_long_mode(vcpu, guest_touches, 1);
+	vcpu_expect_done(vcpu);
+	before = stat_of(&s, "pages_4k", 0);
+	vcpu_long_mode(vcpu, guest_touches, 33);
+	vcpu_expect_done(vcpu);
+	CHECK_EQ(stat_of(&s, "pages_4k", 0), before + 32);
+	vm_del_mem(vm, 5);
+	/* KVM of Linux 6.1 withdraws all that the machine has mapped */
+	if (!device_is_kvm())
+		CHECK_EQ(stat_of(&s, "pages_4k", 0), before - 1);
+	CHECK_EQ(stat_of(&s, "pages_1g", 0), 0);
+}
+
+SUBTEST(large_pages_are_counted)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct stats s = open_stats(vm->fd);
+	void *mem = vm_add_mem(vm, 5, TEST_GPA, 2 * SZ_2M, MEM_THP);
+	long long small, large;
+
+	vcpu_long_mode(vcpu, guest_touches, 2 * 512);
+	vcpu_expect_done(vcpu);
+	large = stat_of(&s, "pages_2m", 0);
+	small = stat_of(&s, "pages_4k", 0);
+	if (large < 2)
+		SKIP("no large pages are to be had");
+	/* logged, they are split at the first write */
+	CHECK_EQ(set_region(vm, 5, KVM_MEM_LOG_DIRTY_PAGES, TEST_GPA, 2 * SZ_2M, mem), 0);
+	vcpu_long_mode(vcpu, guest_touches, 2 * 512);
+	vcpu_expect_done(vcpu);
+	CHECK(stat_of(&s, "pages_2m", 0) <= large - 2);
+	CHECK(stat_of(&s, "pages_4k", 0) >= small + 2 * 512);
+	vm_del_mem(vm, 5);
+	if (!device_is_kvm()) {
+		CHECK_EQ(stat_of(&s, "pages_2m", 0), large - 2);
+		CHECK_EQ(stat_of(&s, "pages_4k", 0), small);
+	}
+}
+
 /* The file outlives the descriptors of what it tells of, and can still be read. */
 SUBTEST(class30_file_outlives_its_machine)
 {

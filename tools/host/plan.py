@@ -6,30 +6,34 @@ import re
 import shlex
 
 DEVICES = ("none", "lodge", "kvm", "host", "boot")
+LONG = "long"             # among the devices: not run by default
 BOOT_KEYS = ("model", "exclude", "add", "firmware", "args", "log")
 
 
 class Row:
     """One line of the table.
 
-    name: PROGRAM or PROGRAM:VARIANT; cpus: {1, 2}; devices: see DEVICES;
+    name: PROGRAM or PROGRAM:VARIANT; cpus: {1, 2}; devices: see DEVICES; long: only when
+    it is asked for;
     seconds: time limit, of the emulated clock; args: for the program; boot: for
     devices=boot, what is wanted of the machine and the log.
     """
 
     def __init__(self, name, cpus, devices, seconds, args, boot=None):
+        self.long = LONG in devices
         self.name = name
         self.program = name.partition(":")[0]
         self.cpus = cpus
-        self.devices = devices
+        self.devices = [d for d in devices if d != LONG]
         self.seconds = seconds
         self.args = args
         self.boot = boot or {}
 
     def matches(self, wanted):
         """wanted: a name, a program, or a shell pattern; several with commas."""
+        names = (self.name,) if self.long else (self.name, self.program)
         return any(fnmatch.fnmatchcase(n, w.strip()) for w in wanted.split(",")
-                   for n in (self.name, self.program))
+                   for n in names)
 
 
 class BadPlan(Exception):
@@ -60,7 +64,7 @@ def _row(line):
         raise ValueError("bad name %s" % fields[0])
     cpus = {int(c) for c in fields[1].split(",")}
     devices = fields[2].split(",")
-    if not cpus <= {1, 2} or not set(devices) <= set(DEVICES):
+    if not cpus <= {1, 2} or not set(devices) - {LONG} <= set(DEVICES):
         raise ValueError("cpus are 1, 2 or 1,2; devices are " + ", ".join(DEVICES))
     if "boot" in devices:
         return Row(fields[0], cpus, devices, int(fields[3]), [], _boot(rest))

@@ -427,6 +427,8 @@ def run_local(rows, tally, device):
 
 
 def select(rows, options):
+    if not options.test and not options.long:
+        rows = [r for r in rows if not r.long]
     if options.test:
         rows = [r for r in rows if r.matches(options.test)]
         if not rows:
@@ -449,6 +451,7 @@ def arguments():
     parser.add_argument("--test", default="", help="a name, program or pattern; commas between")
     parser.add_argument("--cpus", type=int, choices=(1, 2), help="only with that many CPUs")
     parser.add_argument("--device", default="", help="only on that: " + ", ".join(plan.DEVICES))
+    parser.add_argument("--long", action="store_true", help="also what takes minutes")
     parser.add_argument("--host", default="emulated", choices=("emulated", "local"))
     parser.add_argument("--plan", default=paths.PLAN, help="another table")
     parser.add_argument("--memory", type=int, default=1024, help="MiB of the hosts")

@@ -252,6 +252,12 @@ class Plan(unittest.TestCase):
         self.assertTrue(row.matches("pio") and row.matches("pio:x") and row.matches("a,p*"))
         self.assertFalse(row.matches("pi") or row.matches("pio:y"))
 
+    def test_long_rows(self):
+        plain, row = self.load("pio 1 lodge 60\npio:all 1 lodge,long 600\n")
+        self.assertEqual((plain.long, row.long, row.devices), (False, True, ["lodge"]))
+        self.assertFalse(row.matches("pio") or row.matches("p*o"))
+        self.assertTrue(row.matches("pio:all"))
+
     def test_bad_lines(self):
         for text in ("pio 1 lodge", "pio 3 lodge 60", "pio 1 qemu 60", "pio x lodge 60",
                      "pio 1 lodge soon", "a/b 1 lodge 60", "r 1 boot 60 exclude=vmx",
