@@ -66,13 +66,13 @@ static __always_inline void compat_context_tracking_exit(void)
  * state like user mode.  Both run with interrupts off; between them only
  * noinstr code may run.
  */
-static __always_inline void compat_guest_enter(void)
+static __always_inline void compat_guest_enter(bool tell_rcu)
 {
 	instrumentation_begin();
 	trace_hardirqs_on_prepare();
 	lockdep_hardirqs_on_prepare();
 	instrumentation_end();
-	if (!context_tracking_guest_enter()) {
+	if (!context_tracking_guest_enter() && tell_rcu) {
 		instrumentation_begin();
 		compat_rcu_note_guest();
 		instrumentation_end();
@@ -113,6 +113,11 @@ static inline int compat_restart(void)
 
 static inline bool compat_work_pending(void)
 {
+	const unsigned long any = _TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL |
+				  _TIF_NOTIFY_RESUME;
+
+	if (likely(!(read_thread_flags() & any)))
+		return false;
 	return need_resched() || signal_pending(current) || compat_task_work();
 }
 

@@ -209,7 +209,7 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
 		return delivery_error(vcpu, fault.gpa);
 	if (unlikely(bus_has_doorbell(vcpu->vm, fault.gpa)))
 		fault_trap(vcpu, fault.gpa);
-	return emulated(vcpu, emulate_insn(vcpu));
+	return emulated(vcpu, emulate_access(vcpu, fault.gpa));
 }
 
 /*

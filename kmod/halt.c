@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/rcuwait.h>
 #include <linux/sched.h>
+#include <linux/sched/stat.h>
 
 #include "lodge.h"
 #include "compat.h"
@@ -81,7 +82,8 @@ static bool poll(struct lodge_vcpu *vcpu, ktime_t start)
 			return true;
 		}
 		cpu_relax();
-	} while (!need_resched() && ktime_before(ktime_get(), end));
+		/* nobody else is to wait for what is only a guess */
+	} while (!need_resched() && single_task_running() && ktime_before(ktime_get(), end));
 	stat_add_ns(&vcpu->stats.poll_miss_ns, vcpu->stats.poll_miss_hist, ns_since(start));
 	return false;
 }

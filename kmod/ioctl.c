@@ -87,6 +87,7 @@ static long vm_ioctl_create_vcpu(void *object, unsigned long arg)
 	}
 	vm_get(vm);
 	file->private_data = vcpu;
+	stats_add_vcpu(vcpu);
 	fd_install(fd, file);
 	return fd;
 }
@@ -308,16 +309,28 @@ static long dev_ioctl_get_version(void *unused, unsigned long arg)
 static long dev_ioctl_create_vm(void *unused, unsigned long type)
 {
 	struct lodge_vm *vm;
+	struct file *file;
 	int fd;
 
 	if (type)
 		return -EINVAL;
-	vm = vm_create();
-	if (IS_ERR(vm))
-		return PTR_ERR(vm);
-	fd = anon_inode_getfd("lodge-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
+		return fd;
+	vm = vm_create();
+	if (IS_ERR(vm)) {
+		put_unused_fd(fd);
+		return PTR_ERR(vm);
+	}
+	file = anon_inode_getfile("lodge-vm", &vm_fops, vm, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
 		vm_put(vm);
+		return PTR_ERR(file);
+	}
+	/* once it is installed, another thread may close it */
+	stats_add_vm(vm, fd);
+	fd_install(fd, file);
 	return fd;
 }
 

@@ -206,6 +206,9 @@ struct lodge_vcpu {
 	u8 fail;			/* (V) VMLAUNCH/VMRESUME did not enter */
 	bool triple_fault;		/* (V) the guest has shut down */
 	bool has_run;			/* (V) entered the guest at least once */
+	bool has_breakpoints;		/* (V) the debug registers must be loaded to enter */
+	bool to_tell;			/* (V) something in it that settle() has to look at */
+	unsigned long rcu_told;		/* (V) jiffies when RCU last heard of an entry */
 	enum lodge_event entering;	/* (V) goes in with this entry */
 	bool irq_injected;		/* (V) irq is to be delivered, or was cut short */
 	bool nmi_injected;		/* (V) likewise */
@@ -316,6 +319,11 @@ struct lodge_vcpu {
 		bool ready;		/* user space has supplied the data */
 	} pio;				/* (V) own copy of what kvm_run announces */
 	struct emu_ctx *emu;		/* (C) pointer, (V) contents */
+	struct {
+		u64 linear;
+		gpa_t gpa;
+		bool write, valid;
+	} emu_known;			/* (V) a page that the CPU has translated */
 	bool emu_no_memory;		/* (V) the process had no page for an access */
 	bool emu_race;			/* (V) guest page tables would not hold still */
 	struct lodge_mmio mmio_read[LODGE_MMIO_MAX];	/* (V) answers, in order */
@@ -349,6 +357,7 @@ enum lodge_irqchip {
 struct lodge_vm {
 	struct mm_struct *mm;		/* (C) the process whose memory this is */
 	pid_t creator;			/* (C) its number, for people */
+	struct dentry *debugfs;		/* (C) its folder there, or an error */
 	refcount_t users;		/* (A) VM fd, vCPU fds */
 	struct mutex lock;		/* creation of vCPUs */
 	struct mutex slots_lock;	/* one change of slots at a time */
@@ -427,6 +436,13 @@ struct lodge_vm {
 	u32 nr_mmu_pages;		/* (A) by KVM_SET_NR_MMU_PAGES; nobody looks at it */
 	struct lodge_msr_filter __rcu *msr_filter;	/* read under srcu, written (L) */
 };
+
+/* Its guest is beyond continuing. */
+static inline void vcpu_shuts_down(struct lodge_vcpu *vcpu)
+{
+	vcpu->triple_fault = true;
+	vcpu->to_tell = true;
+}
 
 void vm_kick_all(struct lodge_vm *vm);	/* kick.c */
 

@@ -15,6 +15,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/pvclock.h"
 #include "ioctl.h"
+#include "stats.h"
 #include "vmx/caps.h"
 #include "vmx/cpu.h"
 #include "vmx/mitigate.h"
@@ -106,6 +107,7 @@ static const struct {
 	{ mitigate_init, mitigate_free },
 	{ vmx_cpus_init, vmx_cpus_exit },
 	{ pvclock_init, pvclock_exit },
+	{ stats_init, stats_exit },
 	{ device_init, device_exit },	/* from here on there are callers */
 	{ report, NULL },
 };

@@ -332,8 +332,10 @@ int state_set_events(struct lodge_vcpu *vcpu, const struct kvm_vcpu_events *e)
 		vcpu->nmi_pending = !!e->nmi.pending;
 	vmwrite32(GUEST_INTERRUPTIBILITY_INFO, state);
 	inject_block_nmi(vcpu, e->nmi.masked);
-	if (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
+	if (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
 		vcpu->triple_fault = e->triple_fault.pending;
+		vcpu->to_tell |= vcpu->triple_fault;
+	}
 	if (vcpu->apic && (e->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR))
 		lapic_set_sipi_vector(vcpu, e->sipi_vector);
 	if (vcpu->apic && (e->flags & KVM_VCPUEVENT_VALID_SMM))

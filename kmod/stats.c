@@ -3,15 +3,18 @@
  * stats.c - what lodge counts, as files in KVM's binary format: a head, a name, one
  * descriptor for each value and then the values, all in one piece that a client may
  * read from any offset.  Counters that mean the same as KVM's have KVM's names; the
- * others, and what each one is, stand in Documentation/api.rst.
+ * others, and what each one is, stand in Documentation/api.rst.  The same as text is in
+ * debugfs, for people: Documentation/tracing.rst.
  */
 #include <linux/anon_inodes.h>
+#include <linux/debugfs.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <uapi/asm/vmx.h>
@@ -88,6 +91,25 @@ struct vm_snapshot {
 	u64 tlb_flushes, vcpus, pages[3];
 };
 
+static void gather_vm(const struct lodge_vm *vm, struct vm_snapshot *now)
+{
+	*now = (struct vm_snapshot) {
+		/* it begins with 1 */
+		.tlb_flushes = atomic64_read(&vm->ept_gen) - 1,
+		.vcpus = READ_ONCE(vm->nr_vcpus),
+		.pages = { vm->ept_pages[0], vm->ept_pages[1], vm->ept_pages[2] },
+	};
+}
+
+static void gather_vcpu(const struct lodge_vcpu *vcpu, struct lodge_vcpu_stats *now)
+{
+	int i;
+
+	*now = vcpu->stats;
+	for (i = 0; i < STAT_EXIT_REASONS; i++)
+		now->all_exits += now->exits[i];
+}
+
 static const struct stat_row vm_stats[] = {
 	ROW(remote_tlb_flush, KVM_STATS_TYPE_CUMULATIVE, 0, 1, 0, struct vm_snapshot, tlb_flushes),
 	ROW(pages_4k, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, pages[0]),
@@ -157,13 +179,10 @@ static ssize_t vcpu_stats_read(struct file *file, char __user *buf, size_t len, 
 	size_t size = total_size(vcpu_stats, ARRAY_SIZE(vcpu_stats));
 	struct stat_file *f = kvzalloc(size + sizeof(vcpu->stats), GFP_KERNEL_ACCOUNT);
 	struct lodge_vcpu_stats *now = (void *)f + size;
-	int i;
 
 	if (!f)
 		return -ENOMEM;
-	*now = vcpu->stats;
-	for (i = 0; i < STAT_EXIT_REASONS; i++)
-		now->all_exits += now->exits[i];
+	gather_vcpu(vcpu, now);
 	describe(f, vcpu_stats, ARRAY_SIZE(vcpu_stats), now);
 	snprintf(f->id, NAME_SIZE, "kvm-%d/vcpu-%d", vcpu->vm->creator, vcpu->id);
 	return read_file(buf, len, pos, f, size);
@@ -172,17 +191,13 @@ static ssize_t vcpu_stats_read(struct file *file, char __user *buf, size_t len, 
 static ssize_t vm_stats_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
 {
 	const struct lodge_vm *vm = file->private_data;
-	struct vm_snapshot now = {
-		/* it begins with 1 */
-		.tlb_flushes = atomic64_read(&vm->ept_gen) - 1,
-		.vcpus = READ_ONCE(vm->nr_vcpus),
-		.pages = { vm->ept_pages[0], vm->ept_pages[1], vm->ept_pages[2] },
-	};
+	struct vm_snapshot now;
 	size_t size = total_size(vm_stats, ARRAY_SIZE(vm_stats));
 	struct stat_file *f = kvzalloc(size, GFP_KERNEL_ACCOUNT);
 
 	if (!f)
 		return -ENOMEM;
+	gather_vm(vm, &now);
 	describe(f, vm_stats, ARRAY_SIZE(vm_stats), &now);
 	snprintf(f->id, NAME_SIZE, "kvm-%d", vm->creator);
 	return read_file(buf, len, pos, f, size);
@@ -244,4 +259,100 @@ long vcpu_ioctl_get_stats_fd(void *object, unsigned long unused)
 long vm_ioctl_get_stats_fd(void *object, unsigned long unused)
 {
 	return open_stats("lodge-vm-stats", &vm_stats_fops, object, object);
+}
+
+/* ---- as text, in debugfs --------------------------------------------------------- */
+
+static struct dentry *root;
+
+/* One line for each value; of those that have many, for each that is not 0. */
+static void print_rows(struct seq_file *m, const struct stat_row *rows, int count,
+		       const void *from)
+{
+	const u64 *value;
+	int i, j;
+
+	for (i = 0; i < count; i++) {
+		value = from + rows[i].offset;
+		if (rows[i].count == 1)
+			seq_printf(m, "%s %llu\n", rows[i].name, *value);
+		for (j = 0; rows[i].count > 1 && j < rows[i].count; j++)
+			if (value[j])
+				seq_printf(m, "%s[%d] %llu\n", rows[i].name, j, value[j]);
+	}
+}
+
+static int vm_text_show(struct seq_file *m, void *unused)
+{
+	struct vm_snapshot now;
+
+	gather_vm(m->private, &now);
+	print_rows(m, vm_stats, ARRAY_SIZE(vm_stats), &now);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(vm_text);
+
+static int vcpu_text_show(struct seq_file *m, void *unused)
+{
+	struct lodge_vcpu_stats *now = kmalloc(sizeof(*now), GFP_KERNEL);
+
+	if (!now)
+		return -ENOMEM;
+	gather_vcpu(m->private, now);
+	print_rows(m, vcpu_stats, ARRAY_SIZE(vcpu_stats), now);
+	kfree(now);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(vcpu_text);
+
+static int exits_show(struct seq_file *m, void *unused)
+{
+	static const struct { unsigned int reason; const char *name; } names[] = {
+		VMX_EXIT_REASONS
+	};
+	const struct lodge_vcpu *vcpu = m->private;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].reason < STAT_EXIT_REASONS && vcpu->stats.exits[names[i].reason])
+			seq_printf(m, "%-24s %llu\n", names[i].name,
+				   vcpu->stats.exits[names[i].reason]);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(exits);
+
+int stats_init(void)
+{
+	root = debugfs_create_dir("lodge", NULL);
+	return 0;
+}
+
+void stats_exit(void)
+{
+	debugfs_remove(root);
+}
+
+/* Nobody is told when a folder cannot be made: then there is none. */
+void stats_add_vm(struct lodge_vm *vm, int fd)
+{
+	struct dentry *old;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d-%d", vm->creator, fd);
+	/* an earlier machine whose descriptor is closed may live on by its vCPUs */
+	old = debugfs_lookup(name, root);
+	dput(old);
+	vm->debugfs = old ? ERR_PTR(-EEXIST) : debugfs_create_dir(name, root);
+	debugfs_create_file("stats", 0444, vm->debugfs, vm, &vm_text_fops);
+}
+
+void stats_add_vcpu(struct lodge_vcpu *vcpu)
+{
+	struct dentry *dir;
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%d", vcpu->id);
+	dir = debugfs_create_dir(name, vcpu->vm->debugfs);
+	debugfs_create_file("stats", 0444, dir, vcpu, &vcpu_text_fops);
+	debugfs_create_file("exits", 0444, dir, vcpu, &exits_fops);
 }

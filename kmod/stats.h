@@ -40,6 +40,15 @@ static inline void stat_add_ns(u64 *sum, u64 *hist, u64 ns)
 	hist[min_t(int, fls64(ns), STAT_LOG2_BUCKETS - 1)]++;
 }
 
+struct lodge_vm;
+struct lodge_vcpu;
+
+/* Folders of debugfs; that of a machine goes with it. */
+int stats_init(void);
+void stats_exit(void);
+void stats_add_vm(struct lodge_vm *vm, int fd);
+void stats_add_vcpu(struct lodge_vcpu *vcpu);
+
 /* KVM_GET_STATS_FD of either kind of descriptor: a new descriptor, or an errno. */
 long vcpu_ioctl_get_stats_fd(void *object, unsigned long arg);
 long vm_ioctl_get_stats_fd(void *object, unsigned long arg);

@@ -193,7 +193,7 @@ static void update_logging(struct lodge_vcpu *vcpu)
 	vmcs_set_proc2(&vcpu->vmcs, proc2);
 }
 
-static void serve_requests(struct lodge_vcpu *vcpu)
+static noinline void serve_requests(struct lodge_vcpu *vcpu)
 {
 	if (vcpu_take_request(vcpu, REQ_FLUSH_GUEST_TLB))
 		vpid_flush(vcpu);
@@ -206,7 +206,7 @@ static void serve_requests(struct lodge_vcpu *vcpu)
 }
 
 /* Interrupts are off, and the mode says that we are in the guest. */
-static bool must_not_enter(struct lodge_vcpu *vcpu)
+static inline bool must_not_enter(struct lodge_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->requests) || compat_work_pending() ||
 	       READ_ONCE(vcpu->vm->dead) || vmx_going_down();
@@ -216,7 +216,7 @@ static bool must_not_enter(struct lodge_vcpu *vcpu)
  * One entry, and the host interrupt that may have ended it.  False if something
  * has to be looked at first.
  */
-static bool enter_guest(struct lodge_vcpu *vcpu)
+static inline bool enter_guest(struct lodge_vcpu *vcpu)
 {
 	preempt_disable();
 	if (unlikely(vcpu->vmcs.cpu != raw_smp_processor_id())) {
@@ -227,7 +227,8 @@ static bool enter_guest(struct lodge_vcpu *vcpu)
 				vcpu->id);
 		return false;
 	}
-	serve_requests(vcpu);
+	if (unlikely(READ_ONCE(vcpu->requests)))
+		serve_requests(vcpu);
 	local_irq_disable();
 	vcpu_mode_in_guest(vcpu);
 	if (unlikely(must_not_enter(vcpu))) {
@@ -252,9 +253,6 @@ static bool enter_guest(struct lodge_vcpu *vcpu)
 	vcpu_mode_outside(vcpu);
 	/* the host's interrupts, while the tick still counts as the guest's */
 	vmx_take_interrupt(vcpu);
-	local_irq_enable();
-	barrier();
-	local_irq_disable();
 	vtime_account_guest_exit();
 	local_irq_enable();
 	preempt_enable();
@@ -277,25 +275,39 @@ static int handle_work(struct lodge_vcpu *vcpu)
 }
 
 /* A PIC of the client's has something, and this vCPU is where it goes. */
-static bool user_waits(struct lodge_vcpu *vcpu)
+static inline bool user_waits(struct lodge_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->run->request_interrupt_window) && !vcpu->vm->pic &&
 	       state_listens_to_user(vcpu);
 }
 
-/* What is to be told before the guest runs on, the weightiest first. */
-static int settle(struct lodge_vcpu *vcpu)
+/* What came of an exit beside what its handler said; the weightiest first. */
+static noinline int tell_user(struct lodge_vcpu *vcpu)
 {
-	if (unlikely(vcpu->eoi_exit >= 0))
+	if (vcpu->eoi_exit >= 0)
 		return exit_ioapic_eoi(vcpu);
-	if (unlikely(vcpu->triple_fault))
+	if (vcpu->triple_fault)
 		return exit_shutdown(vcpu);
-	if (unlikely(dirty_ring_full(vcpu)))
-		return exit_ring_full(vcpu);
-	if (unlikely(vcpu->tpr_access.pending))
+	if (vcpu->tpr_access.pending)
 		return exit_tpr_access(vcpu);
-	if (unlikely(vcpu->debug.stepped))
+	if (vcpu->debug.stepped)
 		return exit_stepped(vcpu);
+	vcpu->to_tell = false;
+	return EXIT_RESUME;
+}
+
+/* Is there anything to be told before the guest runs on? */
+static inline int settle(struct lodge_vcpu *vcpu)
+{
+	int ret;
+
+	if (unlikely(vcpu->to_tell)) {
+		ret = tell_user(vcpu);
+		if (ret != EXIT_RESUME)
+			return ret;
+	}
+	if (unlikely(vcpu->ring.gfns) && dirty_ring_full(vcpu))
+		return exit_ring_full(vcpu);
 	vcpu->user_waits = user_waits(vcpu);
 	if (unlikely(vcpu->user_waits) && inject_irq_now(vcpu))
 		return exit_irq_window(vcpu);
@@ -314,11 +326,11 @@ static void serve_idle(struct lodge_vcpu *vcpu)
 }
 
 /* What the guest reads in its memory; that may fault, so it is not done at the entry. */
-static void tell_guest(struct lodge_vcpu *vcpu)
+static inline void tell_guest(struct lodge_vcpu *vcpu)
 {
 	if (unlikely(pvclock_due(vcpu)))
 		pvclock_update(vcpu);
-	if (unlikely(vcpu_take_request(vcpu, REQ_STEAL)))
+	if (unlikely(READ_ONCE(vcpu->requests)) && vcpu_take_request(vcpu, REQ_STEAL))
 		steal_update(vcpu);
 	if (unlikely(vcpu->vapic_addr))
 		vapic_show(vcpu);
@@ -326,23 +338,29 @@ static void tell_guest(struct lodge_vcpu *vcpu)
 
 static int run_loop(struct lodge_vcpu *vcpu)
 {
+	bool entered = false;
 	int ret;
 
 	for (;;) {
-		ret = handle_work(vcpu);
-		if (ret)
-			return ret;
-		if (unlikely(vcpu_take_request(vcpu, REQ_ARRIVED)))
+		/* an entry has looked itself, and come out for nothing of this */
+		if (unlikely(!entered)) {
+			ret = handle_work(vcpu);
+			if (ret)
+				return ret;
+		}
+		if (unlikely(READ_ONCE(vcpu->requests)) && vcpu_take_request(vcpu, REQ_ARRIVED))
 			state_arrivals(vcpu);
 		ret = settle(vcpu);
 		if (ret != EXIT_RESUME)
 			return ret;
 		tell_guest(vcpu);
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE) && !halt_is_over(vcpu)) {
+			entered = false;
 			serve_idle(vcpu);
 			continue;
 		}
-		if (!enter_guest(vcpu))
+		entered = enter_guest(vcpu);
+		if (unlikely(!entered))
 			continue;
 		if (unlikely(vcpu->pv_eoi_offered))
 			pv_eoi_collect(vcpu);

@@ -5,6 +5,7 @@
  * becomes of their own descriptors, so that nobody who walks the list of vCPUs
  * ever meets one that is going away.
  */
+#include <linux/debugfs.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -85,6 +86,8 @@ static void vm_destroy(struct lodge_vm *vm)
 {
 	int i;
 
+	/* waits for whoever is reading there */
+	debugfs_remove(vm->debugfs);
 	irqchip_stop(vm);
 	pvclock_vm_exit(vm);
 	preempt_notifier_dec();

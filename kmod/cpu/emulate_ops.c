@@ -49,11 +49,22 @@ static enum emu_status page_fault(struct emu_ctx *ctx, u64 linear, u32 error)
 	return EMU_FAULT;
 }
 
+/* The CPU has been there, with these rights: no need to walk the tables again. */
+static bool is_known(const struct lodge_vcpu *vcpu, u64 linear, u32 want)
+{
+	return vcpu->emu_known.valid && (linear & PAGE_MASK) == vcpu->emu_known.linear &&
+	       !(want & PF_FETCH) && (!(want & PF_WRITE) || vcpu->emu_known.write);
+}
+
 static enum emu_status translate(struct emu_ctx *ctx, u64 linear, u32 want, gpa_t *gpa)
 {
 	struct lodge_vcpu *vcpu = vcpu_of(ctx);
 	u32 error = 0;
 
+	if (is_known(vcpu, linear, want)) {
+		*gpa = vcpu->emu_known.gpa | offset_in_page(linear);
+		return EMU_OK;
+	}
 	if (ctx->cpl == 3)
 		want |= PF_USER;
 	switch (gva_translate(vcpu, linear, want, gpa, &error)) {
@@ -376,24 +387,38 @@ static void load_gprs(struct lodge_vcpu *vcpu)
 	ctx->rflags = regs_rflags(vcpu);
 }
 
-static void load_ctx(struct lodge_vcpu *vcpu)
+/* In 64-bit mode a segment is its base, if that: vol. 1 3.4.4. */
+static void load_segments(struct lodge_vcpu *vcpu, struct emu_ctx *ctx)
 {
-	struct emu_ctx *ctx = vcpu->emu;
 	int i;
 
-	memset(ctx, 0, offsetof(struct emu_ctx, io));
-	load_gprs(vcpu);
-	ctx->rip = regs_rip(vcpu);
+	ctx->seg[EMU_CS].ar = regs_segment_ar(SEG_CS);
+	ctx->seg[EMU_SS].ar = regs_segment_ar(SEG_SS);
+	if ((ctx->efer & EFER_LMA) && (ctx->seg[EMU_CS].ar & VMX_AR_L_MASK)) {
+		ctx->seg[EMU_FS].base = regs_segment_base(SEG_FS);
+		ctx->seg[EMU_GS].base = regs_segment_base(SEG_GS);
+		return;
+	}
 	for (i = SEG_ES; i <= SEG_GS; i++) {
 		ctx->seg[i].base = regs_segment_base(i);
 		ctx->seg[i].limit = regs_segment_limit(i);
 		ctx->seg[i].ar = regs_segment_ar(i);
 		ctx->seg[i].selector = regs_segment_selector(i);
 	}
+}
+
+static void load_ctx(struct lodge_vcpu *vcpu)
+{
+	struct emu_ctx *ctx = vcpu->emu;
+
+	memset(ctx, 0, offsetof(struct emu_ctx, io));
+	load_gprs(vcpu);
+	ctx->rip = regs_rip(vcpu);
+	ctx->efer = vcpu->efer;
+	load_segments(vcpu, ctx);
 	ctx->cr0 = regs_cr0(vcpu);
 	ctx->cr4 = regs_cr4(vcpu);
-	ctx->efer = vcpu->efer;
-	ctx->cpl = (ctx->rflags & X86_EFLAGS_VM) ? 3 : regs_cpl(vcpu);
+	ctx->cpl = (ctx->rflags & X86_EFLAGS_VM) ? 3 : VMX_AR_DPL(ctx->seg[EMU_SS].ar);
 	ctx->has_tzcnt = boot_cpu_has(X86_FEATURE_BMI1);
 	ctx->has_lzcnt = boot_cpu_has(X86_FEATURE_ABM);
 	ctx->ops = &ops;
@@ -543,7 +568,7 @@ static void begin(struct lodge_vcpu *vcpu)
 	load_ctx(vcpu);
 }
 
-enum emulate_result emulate_insn(struct lodge_vcpu *vcpu)
+static enum emulate_result emulate(struct lodge_vcpu *vcpu)
 {
 	enum emu_status st;
 
@@ -560,6 +585,26 @@ enum emulate_result emulate_insn(struct lodge_vcpu *vcpu)
 	default:
 		return cannot(vcpu);
 	}
+}
+
+enum emulate_result emulate_insn(struct lodge_vcpu *vcpu)
+{
+	vcpu->emu_known.valid = false;
+	return emulate(vcpu);
+}
+
+/* Bits 7 and 8 of the qualification: that is what GUEST_LINEAR_ADDRESS led to. */
+enum emulate_result emulate_access(struct lodge_vcpu *vcpu, gpa_t gpa)
+{
+	u64 both = EPT_VIOLATION_GVA_IS_VALID | EPT_VIOLATION_GVA_TRANSLATED;
+
+	vcpu->emu_known.valid = (vcpu->exit_qual & both) == both;
+	if (vcpu->emu_known.valid) {
+		vcpu->emu_known.linear = vmreadl(GUEST_LINEAR_ADDRESS) & PAGE_MASK;
+		vcpu->emu_known.gpa = gpa & PAGE_MASK;
+		vcpu->emu_known.write = vcpu->exit_qual & EPT_VIOLATION_ACC_WRITE;
+	}
+	return emulate(vcpu);
 }
 
 enum emulate_result emulate_again(struct lodge_vcpu *vcpu)

@@ -38,12 +38,6 @@ void fpu_leave(struct lodge_vcpu *vcpu)
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
 }
 
-void fpu_ready(void)
-{
-	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
-		switch_fpu_return();
-}
-
 /* The guest's registers are in its fpstate: nobody is in KVM_RUN. */
 void fpu_get_xsave(struct lodge_vcpu *vcpu, void *buf, u32 size)
 {

@@ -3,6 +3,9 @@
 #ifndef LODGE_CPU_FPU_H
 #define LODGE_CPU_FPU_H
 
+#include <linux/thread_info.h>
+#include <asm/fpu/api.h>
+
 #include "../lodge.h"
 
 int fpu_alloc(struct lodge_vcpu *vcpu);
@@ -11,7 +14,12 @@ void fpu_free(struct lodge_vcpu *vcpu);
 void fpu_enter(struct lodge_vcpu *vcpu);
 void fpu_leave(struct lodge_vcpu *vcpu);
 /* With interrupts off, before an entry: make sure that they really are loaded. */
-void fpu_ready(void);
+static inline void fpu_ready(void)
+{
+	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
+		switch_fpu_return();
+}
+
 /* Outside KVM_RUN: the standard format of XSAVE, and the older struct. */
 void fpu_get_xsave(struct lodge_vcpu *vcpu, void *buf, u32 size);
 int fpu_set_xsave(struct lodge_vcpu *vcpu, const void *buf);

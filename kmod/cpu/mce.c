@@ -145,7 +145,7 @@ static void raise(struct lodge_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *
 	if (((vcpu->mcg_cap & MCG_CTL_P) && vcpu->mcg_ctl != ~0ull) || bank[CTL] != ~0ull)
 		return;
 	if ((vcpu->mcg_status & MCG_STATUS_MCIP) || !(regs_cr4(vcpu) & X86_CR4_MCE)) {
-		vcpu->triple_fault = true;
+		vcpu_shuts_down(vcpu);
 		return;
 	}
 	store(vcpu, bank, m);

@@ -546,6 +546,7 @@ static bool write_switched(struct lodge_vcpu *vcpu, const struct msr_access *a)
 	if ((a->index == MSR_SYSCALL_MASK || a->index == MSR_TSC_AUX) && (a->value >> 32))
 		return false;
 	vcpu->switched_msrs[vmx_msr_slot(a->index)] = a->value;
+	vmx_msrs_changed();
 	return true;
 }
 

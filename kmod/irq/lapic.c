@@ -338,10 +338,13 @@ void lapic_eoi_done(struct lodge_vcpu *vcpu, u8 vector)
 {
 	if (!test_bit(vector, vcpu->apic->eoi_vectors))
 		return;
-	if (vcpu->vm->irqchip == IRQCHIP_SPLIT)
-		vcpu->eoi_exit = vector;	/* the IOAPIC is the client's */
-	else
+	if (vcpu->vm->irqchip != IRQCHIP_SPLIT) {
 		ioapic_eoi(vcpu, vector);
+		return;
+	}
+	/* the IOAPIC is the client's */
+	vcpu->eoi_exit = vector;
+	vcpu->to_tell = true;
 }
 
 void lapic_eoi(struct lodge_vcpu *vcpu)

@@ -184,6 +184,13 @@ void timer_restore(struct lodge_lapic *apic, u32 count)
 		begin(apic, count ? min(count_to_ns(apic, count), t->period) : t->period);
 }
 
+/* So many ticks of the guest's counter from now. */
+static void start_in(struct lodge_lapic *apic, u64 ticks)
+{
+	apic->timer.expires = ktime_add_ns(ktime_get(), tsc_to_ns(apic->vcpu, ticks));
+	start(apic);
+}
+
 u64 lapic_get_deadline(struct lodge_vcpu *vcpu)
 {
 	struct lodge_lapic *apic = vcpu->apic;
@@ -207,12 +214,11 @@ void lapic_set_deadline(struct lodge_vcpu *vcpu, u64 deadline)
 		lapic_timer_ended(vcpu);
 		return;
 	}
-	apic->timer.expires = ktime_add_ns(ktime_get(), tsc_to_ns(vcpu, deadline - now));
 	/* its ticks are the host's, unless they are scaled */
 	if (!vcpu->tsc_mult && vmx_timer_can(deadline - now))
 		vcpu->timer_tsc = deadline - vcpu->tsc_offset;
 	else
-		start(apic);
+		start_in(apic, deadline - now);
 	trace_lodge_timer(vcpu->id, deadline, vcpu->timer_tsc);
 }
 
@@ -225,9 +231,11 @@ void lapic_timer_ended(struct lodge_vcpu *vcpu)
 
 void lapic_timer_sleep(struct lodge_vcpu *vcpu)
 {
+	u64 now = rdtsc();
+
 	vcpu->apic->timer.lent = vcpu->timer_tsc;
 	if (vcpu->apic->timer.lent)
-		start(vcpu->apic);
+		start_in(vcpu->apic, vcpu->timer_tsc > now ? vcpu->timer_tsc - now : 0);
 }
 
 void lapic_timer_wake(struct lodge_vcpu *vcpu)

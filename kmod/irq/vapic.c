@@ -30,6 +30,7 @@ void vapic_report(struct lodge_vcpu *vcpu, bool write)
 	vcpu->tpr_access.rip = regs_rip(vcpu);
 	vcpu->tpr_access.write = write;
 	vcpu->tpr_access.pending = true;
+	vcpu->to_tell = true;
 }
 
 int vapic_set_addr(struct lodge_vcpu *vcpu, const struct kvm_vapic_addr *va)

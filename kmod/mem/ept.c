@@ -472,13 +472,11 @@ void ept_flush(struct lodge_vm *vm)
 	vm_kick_all_wait(vm);
 }
 
-void ept_sync_cpu(struct lodge_vm *vm)
+void ept_invalidate(struct lodge_vm *vm)
 {
 	u64 *seen = &vm->ept_gen_seen[raw_smp_processor_id()];
 	u64 gen = atomic64_read(&vm->ept_gen);
 
-	if (likely(*seen == gen))
-		return;
 	if (vmx_caps.ept_vpid & VMX_EPT_EXTENT_CONTEXT_BIT)
 		vmx_invept(VMX_EPT_EXTENT_CONTEXT, vm->eptp, 0);
 	else

@@ -59,6 +59,12 @@ bool ept_test_young(struct lodge_vm *vm, gfn_t start, gfn_t end, bool clear);
 /* Make every CPU drop its translations of this VM before it enters again. */
 void ept_flush(struct lodge_vm *vm);
 /* Before an entry, interrupts off: catch up with ept_flush(). */
-void ept_sync_cpu(struct lodge_vm *vm);
+void ept_invalidate(struct lodge_vm *vm);
+
+static inline void ept_sync_cpu(struct lodge_vm *vm)
+{
+	if (unlikely(vm->ept_gen_seen[raw_smp_processor_id()] != atomic64_read(&vm->ept_gen)))
+		ept_invalidate(vm);
+}
 
 #endif

@@ -135,7 +135,7 @@ static enum gva_result read_entry(struct walk *w)
 	w->entry_gpa = w->table + index * w->size;
 	w->entry = 0;
 	/* where there is no memory the bus answers with ones, as it does the CPU */
-	switch (mem_read(w->vcpu->vm, w->entry_gpa, &w->entry, w->size)) {
+	switch (mem_read_word(w->vcpu->vm, w->entry_gpa, &w->entry, w->size)) {
 	case MEM_OK:
 		return GVA_OK;
 	case MEM_NO_SLOT:
@@ -176,7 +176,7 @@ static enum gva_result finish(struct walk *w, gpa_t *gpa, u32 *error)
 	return mark_used(w, ENTRY_ACCESSED | ((w->want & PF_WRITE) ? ENTRY_DIRTY : 0));
 }
 
-static enum gva_result walk_tables(struct walk *w, gpa_t *gpa, u32 *error)
+static enum gva_result walk_levels(struct walk *w, gpa_t *gpa, u32 *error)
 {
 	enum gva_result res;
 
@@ -198,6 +198,15 @@ static enum gva_result walk_tables(struct walk *w, gpa_t *gpa, u32 *error)
 			return res;
 		w->table = w->entry & (w->size == 8 ? GENMASK_ULL(51, 12) : 0xfffff000);
 	}
+}
+
+static enum gva_result walk_tables(struct walk *w, gpa_t *gpa, u32 *error)
+{
+	int idx = slots_lock_read(w->vcpu->vm);
+	enum gva_result res = walk_levels(w, gpa, error);
+
+	slots_unlock_read(w->vcpu->vm, idx);
+	return res;
 }
 
 u64 gva_pdptr(int i)

@@ -371,6 +371,21 @@ enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int
 	return res;
 }
 
+enum mem_result mem_read_word(struct lodge_vm *vm, gpa_t gpa, u64 *word, unsigned int len)
+{
+	hva_t hva;
+	u32 half;
+
+	if (!find_hva(vm, gpa, false, &hva))
+		return MEM_NO_SLOT;
+	if (len == 8)
+		return get_user(*word, (u64 __user *)hva) ? MEM_FAULT : MEM_OK;
+	if (get_user(half, (u32 __user *)hva))
+		return MEM_FAULT;
+	*word = half;
+	return MEM_OK;
+}
+
 /* Where it must not sleep, a page that is not there is one that cannot be written. */
 static bool write_user(struct lodge_vm *vm, const struct lodge_slot *slot, hva_t hva,
 		       const void *buf, unsigned int len, bool may_sleep)

@@ -60,6 +60,8 @@ enum mem_result {
 
 /* Within one page; they may sleep and take the slots themselves. */
 enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int len);
+/* Inside slots_lock_read(): an aligned word of 4 or 8 bytes. */
+enum mem_result mem_read_word(struct lodge_vm *vm, gpa_t gpa, u64 *word, unsigned int len);
 enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
 			  unsigned int len);
 /* The same where nothing may sleep; MEM_FAULT, too, where the page is not at hand. */

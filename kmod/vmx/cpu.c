@@ -41,13 +41,8 @@ struct vmx_cpu {
 static DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 static DEFINE_MUTEX(users_lock);	/* taken inside cpus_read_lock() */
 static int users;			/* users_lock; read in hotplug callbacks */
-static bool going_down;			/* set once */
+bool vmx_goes_down;
 static enum cpuhp_state hotplug_state;
-
-bool vmx_going_down(void)
-{
-	return READ_ONCE(going_down);
-}
 
 void vmx_insn_failed(const char *what, unsigned long arg)
 {
@@ -200,7 +195,7 @@ static void off_ipi(void *unused)
 /* Called by the kernel on each CPU that stops, NMIs included: only instructions. */
 static void emergency_off(void)
 {
-	WRITE_ONCE(going_down, true);
+	WRITE_ONCE(vmx_goes_down, true);
 	if (!this_cpu_read(vmx_cpu.on))
 		return;
 	this_cpu_write(vmx_cpu.on, false);
@@ -292,7 +287,7 @@ COMPAT_SYSCORE(suspend, suspend_last_cpu, resume_first_cpu);
 /* Firmware and the next kernel must find VMX off, or INIT would be blocked. */
 static int reboot_comes(struct notifier_block *nb, unsigned long event, void *unused)
 {
-	WRITE_ONCE(going_down, true);
+	WRITE_ONCE(vmx_goes_down, true);
 	on_each_cpu(off_ipi, NULL, 1);
 	return NOTIFY_OK;
 }

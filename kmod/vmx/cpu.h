@@ -13,7 +13,12 @@ int vmx_cpus_get(void);
 void vmx_cpus_put(void);
 
 /* The machine is going down: no guest may be entered any more. */
-bool vmx_going_down(void);
+extern bool vmx_goes_down;	/* set once */
+
+static inline bool vmx_going_down(void)
+{
+	return READ_ONCE(vmx_goes_down);
+}
 
 /*
  * Make a VMCS current and active on this CPU, or inactive wherever it is.

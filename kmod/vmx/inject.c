@@ -53,7 +53,7 @@ static void queue(struct lodge_vcpu *vcpu, u8 vector, bool has_error, u32 error)
 	bool second = ex->pending || ex->injected;
 
 	if (second && ex->vector == X86_TRAP_DF) {
-		vcpu->triple_fault = true;
+		vcpu_shuts_down(vcpu);
 		return;
 	}
 	if (second && doubles(ex->vector, vector)) {
@@ -248,10 +248,9 @@ static void wake(struct lodge_vcpu *vcpu)
 		vmwrite32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 }
 
-void inject_commit(struct lodge_vcpu *vcpu)
+void inject_commit_some(struct lodge_vcpu *vcpu)
 {
-	u32 proc = vcpu->vmcs.proc & ~(CPU_BASED_INTR_WINDOW_EXITING |
-				       CPU_BASED_NMI_WINDOW_EXITING);
+	u32 proc = vcpu->vmcs.proc & ~(u32)INJECT_WINDOWS;
 
 	vcpu->entering = write_event(vcpu);
 	if (unlikely(vcpu->entering)) {
@@ -288,7 +287,7 @@ static void recover(struct lodge_vcpu *vcpu, u32 info)
 	}
 }
 
-void inject_recover(struct lodge_vcpu *vcpu)
+void inject_recover_some(struct lodge_vcpu *vcpu)
 {
 	/* what went in has arrived, unless the exit says otherwise */
 	switch (vcpu->entering) {

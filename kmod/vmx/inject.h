@@ -4,6 +4,7 @@
 #define LODGE_VMX_INJECT_H
 
 #include <asm/trapnr.h>
+#include <asm/vmx.h>
 
 #include "../lodge.h"
 
@@ -38,9 +39,27 @@ bool inject_is_soft(u8 vector);
 /* An IRET that faulted has unblocked NMIs: block them again. */
 void inject_iret_faulted(struct lodge_vcpu *vcpu, bool nmi_unblocked);
 
+#define INJECT_WINDOWS	(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING)
+
+void inject_commit_some(struct lodge_vcpu *vcpu);
+void inject_recover_some(struct lodge_vcpu *vcpu);
+
 /* Before an entry, with interrupts off: what is queued goes into the VMCS. */
-void inject_commit(struct lodge_vcpu *vcpu);
+static inline void inject_commit(struct lodge_vcpu *vcpu)
+{
+	vcpu->entering = EVENT_NONE;
+	if (unlikely((vcpu->ex.pending | vcpu->ex.injected | vcpu->nmi_pending |
+		      vcpu->nmi_injected | vcpu->irq_injected | vcpu->irq_waiting |
+		      vcpu->user_waits) || (vcpu->vmcs.proc & INJECT_WINDOWS)))
+		inject_commit_some(vcpu);
+}
+
 /* After an exit: what was being delivered is queued again. */
-void inject_recover(struct lodge_vcpu *vcpu);
+static inline void inject_recover(struct lodge_vcpu *vcpu)
+{
+	if (unlikely(vcpu->entering || vcpu->nmi_blocked ||
+		     (vcpu->idt_info & VECTORING_INFO_VALID_MASK)))
+		inject_recover_some(vcpu);
+}
 
 #endif

@@ -27,7 +27,7 @@
 #define FLUSH_BYTES	(PAGE_SIZE << FLUSH_ORDER)
 #define LINE_BYTES	64
 
-static bool flush_l1d __ro_after_init;
+bool mitigate_flush_l1d __ro_after_init;
 static const u8 *flush_buffer __ro_after_init;	/* where there is no command for it */
 
 static bool l1tf_needs_flush(void)
@@ -53,7 +53,7 @@ int mitigate_init(void)
 			return -ENOMEM;
 		flush_buffer = page_address(page);
 	}
-	flush_l1d = true;
+	mitigate_flush_l1d = true;
 	return 0;
 }
 
@@ -76,10 +76,8 @@ static void flush_by_reading(void)
 }
 
 /* At every entry: costly where it is needed, and it is needed on old CPUs only. */
-void mitigate_entry(void)
+void mitigate_flush(void)
 {
-	if (likely(!flush_l1d))
-		return;
 	if (flush_buffer)
 		flush_by_reading();
 	else

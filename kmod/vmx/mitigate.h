@@ -7,8 +7,16 @@
 
 int mitigate_init(void);
 void mitigate_free(void);
+extern bool mitigate_flush_l1d;		/* __ro_after_init */
+void mitigate_flush(void);
+
 /* With interrupts off, right before an entry. */
-void mitigate_entry(void);
+static inline void mitigate_entry(void)
+{
+	if (unlikely(mitigate_flush_l1d))
+		mitigate_flush();
+}
+
 /* Another vCPU than the last one becomes current on this CPU. */
 void mitigate_switch(void);
 /* The last thing before enter.S, and what that calls between exit and first RET. */

@@ -10,6 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/percpu.h>
 #include <linux/user-return-notifier.h>
+#include <asm/fpu/xcr.h>
 #include <asm/msr.h>
 
 #include "../lodge.h"
@@ -30,22 +31,20 @@ struct msr_cpu {
 };
 
 static DEFINE_PER_CPU(struct msr_cpu, msr_cpu);
+DEFINE_PER_CPU(struct lodge_vcpu *, vmx_msrs_of);
 
-static u64 host_xss __ro_after_init;
-
-u64 vmx_host_xss(void)
-{
-	return host_xss;
-}
+u64 vmx_host_xcr0 __ro_after_init, vmx_host_xss __ro_after_init;
 
 void vmx_msrs_init(void)
 {
 	u64 value;
 	int i;
 
-	/* the kernel sets it once at boot and never changes it */
+	/* the kernel sets both once at boot and never changes them */
+	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
+		vmx_host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
-		rdmsrl(MSR_IA32_XSS, host_xss);
+		rdmsrl(MSR_IA32_XSS, vmx_host_xss);
 	for (i = 0; i < ARRAY_SIZE(switched); i++)
 		present[i] = !rdmsrl_safe(switched[i], &value) &&
 			     !wrmsrl_safe(switched[i], value);
@@ -74,6 +73,7 @@ void vmx_msrs_to_host(void)
 	if (!c->armed)
 		return;
 	c->armed = false;
+	__this_cpu_write(vmx_msrs_of, NULL);
 	user_return_notifier_unregister(&c->urn);
 	for (i = 0; i < ARRAY_SIZE(switched); i++)
 		if (present[i] && c->now[i] != c->host[i])
@@ -104,7 +104,12 @@ static void arm(struct msr_cpu *c)
 	c->armed = true;
 }
 
-void vmx_msrs_to_guest(struct lodge_vcpu *vcpu)
+void vmx_msrs_changed(void)
+{
+	this_cpu_write(vmx_msrs_of, NULL);
+}
+
+void vmx_msrs_load(struct lodge_vcpu *vcpu)
 {
 	struct msr_cpu *c = this_cpu_ptr(&msr_cpu);
 	int i;
@@ -118,6 +123,7 @@ void vmx_msrs_to_guest(struct lodge_vcpu *vcpu)
 		wrmsrl(switched[i], vcpu->switched_msrs[i]);
 		c->now[i] = vcpu->switched_msrs[i];
 	}
+	__this_cpu_write(vmx_msrs_of, vcpu);
 }
 
 /* Four bitmaps of 8192 bits: read low, read high, write low, write high. */

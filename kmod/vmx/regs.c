@@ -24,17 +24,6 @@
 /* Never given to the hardware: a guest must not run the host's caches down. */
 #define CR0_WITHHELD (X86_CR0_CD | X86_CR0_NW)
 
-void regs_flush(struct lodge_vcpu *vcpu)
-{
-	if (vcpu->reg_dirty & CACHED_RIP)
-		vmwritel(GUEST_RIP, vcpu->rip);
-	if (vcpu->reg_dirty & CACHED_RSP)
-		vmwritel(GUEST_RSP, vcpu->regs[GPR_RSP]);
-	if (vcpu->reg_dirty & CACHED_RFLAGS)
-		vmwritel(GUEST_RFLAGS, vcpu->rflags);
-	vcpu->reg_dirty = 0;
-}
-
 unsigned long regs_cr0(struct lodge_vcpu *vcpu)
 {
 	return (vcpu->cr0 & ~CR0_OWNED) | (vmreadl(GUEST_CR0) & CR0_OWNED);
@@ -96,7 +85,9 @@ void regs_set_efer(struct lodge_vcpu *vcpu, u64 efer)
 void regs_set_dr7(struct lodge_vcpu *vcpu, unsigned long dr7)
 {
 	vcpu->dr7 = dr7;
-	vmwritel(GUEST_DR7, regs_effective_dr7(vcpu));
+	dr7 = regs_effective_dr7(vcpu);
+	vcpu->has_breakpoints = dr7 & DR7_ENABLED;
+	vmwritel(GUEST_DR7, dr7);
 }
 
 unsigned long regs_effective_dr7(const struct lodge_vcpu *vcpu)
@@ -205,10 +196,12 @@ void regs_insn_done(struct lodge_vcpu *vcpu)
 		regs_set_rflags(vcpu, rflags & ~X86_EFLAGS_RF);
 	if (likely(!(rflags & X86_EFLAGS_TF)))
 		return;
-	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP)
+	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP) {
 		vcpu->debug.stepped = true;
-	else
+		vcpu->to_tell = true;
+	} else {
 		inject_db(vcpu, DR_STEP);
+	}
 }
 
 void regs_skip_insn(struct lodge_vcpu *vcpu)

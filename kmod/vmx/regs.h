@@ -92,7 +92,18 @@ static inline u64 regs_edx_eax(struct lodge_vcpu *vcpu)
 }
 
 /* Before an entry: what the cache changed goes into the VMCS. */
-void regs_flush(struct lodge_vcpu *vcpu);
+static inline void regs_flush(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->reg_dirty & CACHED_RIP)
+		vmwritel(GUEST_RIP, vcpu->rip);
+	if (unlikely(vcpu->reg_dirty & ~(u32)CACHED_RIP)) {
+		if (vcpu->reg_dirty & CACHED_RSP)
+			vmwritel(GUEST_RSP, vcpu->regs[GPR_RSP]);
+		if (vcpu->reg_dirty & CACHED_RFLAGS)
+			vmwritel(GUEST_RFLAGS, vcpu->rflags);
+	}
+	vcpu->reg_dirty = 0;
+}
 
 unsigned long regs_cr0(struct lodge_vcpu *vcpu);
 unsigned long regs_cr3(struct lodge_vcpu *vcpu);

@@ -38,13 +38,11 @@ static void put_back_ldt(u16 selector)
  * ES, FS, GS and LDTR and the bases from the VMCS; what the task had is put
  * back by restore_host().
  */
-static void save_host(struct lodge_vcpu *vcpu)
+static noinline void save_host(struct lodge_vcpu *vcpu)
 {
 	struct vmx_host *h = &vcpu->host;
 	u64 base;
 
-	if (h->loaded)
-		return;
 	savesegment(fs, h->fs_sel);
 	savesegment(gs, h->gs_sel);
 	savesegment(ds, h->ds_sel);
@@ -110,6 +108,7 @@ void vmx_load(struct lodge_vcpu *vcpu)
 	if (vcpu->last_cpu != cpu) {
 		/* translations that it left here may be older than its page tables */
 		vpid_flush(vcpu);
+		vmx_msrs_changed();
 		vcpu->last_cpu = cpu;
 	}
 }
@@ -153,70 +152,61 @@ static void refresh_host_fields(struct vmx_host *h)
 }
 
 /*
- * XCR0 and XSS say what XSAVE touches, PKRU is checked by the guest's accesses.
- * The host's values are compared, not assumed.
+ * XCR0 and XSS say what XSAVE touches; with CR4.OSXSAVE clear, which is no bit that a
+ * guest changes without an exit, it has no XSAVE.  The host sets both once, at boot.
  */
-static void xstate_to_guest(struct lodge_vcpu *vcpu, u64 host_xcr0)
+static bool shares_xstate(const struct lodge_vcpu *vcpu)
 {
-	unsigned long cr4 = regs_cr4(vcpu);
-
-	if ((cr4 & X86_CR4_OSXSAVE) && vcpu->xcr0 != host_xcr0)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
-	/* with OSXSAVE clear the guest has no XSAVES to look at XSS */
-	if ((cr4 & X86_CR4_OSXSAVE) && vcpu->xss != vmx_host_xss())
-		wrmsrl(MSR_IA32_XSS, vcpu->xss);
-	if (cpu_feature_enabled(X86_FEATURE_PKU) &&
-	    ((cr4 & X86_CR4_PKE) || (vcpu->xcr0 & XFEATURE_MASK_PKRU)))
-		wrpkru(vcpu->pkru);
+	return !(vcpu->cr4 & X86_CR4_OSXSAVE) ||
+	       (vcpu->xcr0 == vmx_host_xcr0 && vcpu->xss == vmx_host_xss);
 }
 
-static void xstate_to_host(struct lodge_vcpu *vcpu, u64 host_xcr0, u32 host_pkru)
+static noinline void xstate_to_guest(struct lodge_vcpu *vcpu)
 {
-	unsigned long cr4 = regs_cr4(vcpu);
+	if (vcpu->xcr0 != vmx_host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
+	if (vcpu->xss != vmx_host_xss)
+		wrmsrl(MSR_IA32_XSS, vcpu->xss);
+}
 
-	if (cpu_feature_enabled(X86_FEATURE_PKU) &&
-	    ((cr4 & X86_CR4_PKE) || (vcpu->xcr0 & XFEATURE_MASK_PKRU))) {
-		vcpu->pkru = rdpkru();
-		if (vcpu->pkru != host_pkru)
-			wrpkru(host_pkru);
-	}
-	if ((cr4 & X86_CR4_OSXSAVE) && vcpu->xss != vmx_host_xss())
-		wrmsrl(MSR_IA32_XSS, vmx_host_xss());
-	if ((cr4 & X86_CR4_OSXSAVE) && vcpu->xcr0 != host_xcr0)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
+static noinline void xstate_to_host(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->xss != vmx_host_xss)
+		wrmsrl(MSR_IA32_XSS, vmx_host_xss);
+	if (vcpu->xcr0 != vmx_host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_host_xcr0);
+}
+
+/* PKRU is checked by the guest's accesses. */
+static bool has_pkru(const struct lodge_vcpu *vcpu)
+{
+	return cpu_feature_enabled(X86_FEATURE_PKU) &&
+	       ((vcpu->cr4 & X86_CR4_PKE) || (vcpu->xcr0 & XFEATURE_MASK_PKRU));
 }
 
 /*
  * Debug registers are loaded only where a breakpoint is enabled; the guest reads
  * and writes its own by an exit, and DR7 comes from the VMCS.
  */
-static bool debug_to_guest(struct lodge_vcpu *vcpu)
+static noinline void debug_to_guest(struct lodge_vcpu *vcpu)
 {
 	const unsigned long *dr = regs_effective_dr(vcpu);
 
-	if (likely(!(regs_effective_dr7(vcpu) & DR7_ENABLED)))
-		return false;
 	set_debugreg(0ul, 7);
 	set_debugreg(dr[0], 0);
 	set_debugreg(dr[1], 1);
 	set_debugreg(dr[2], 2);
 	set_debugreg(dr[3], 3);
 	set_debugreg(DR6_RESERVED, 6);
-	return true;
 }
 
-static void debug_to_host(struct lodge_vcpu *vcpu, bool loaded)
+static noinline void debug_to_host(void)
 {
-	if (unlikely(loaded)) {
-		set_debugreg(0ul, 0);
-		set_debugreg(0ul, 1);
-		set_debugreg(0ul, 2);
-		set_debugreg(0ul, 3);
-		set_debugreg(DR6_RESERVED, 6);
-	}
-	/* the exit has set DR7 to 400h: the host's breakpoints are off */
-	if (hw_breakpoint_active())
-		hw_breakpoint_restore();
+	set_debugreg(0ul, 0);
+	set_debugreg(0ul, 1);
+	set_debugreg(0ul, 2);
+	set_debugreg(0ul, 3);
+	set_debugreg(DR6_RESERVED, 6);
 }
 
 static __always_inline bool is_host_nmi(u32 info)
@@ -251,9 +241,13 @@ static __always_inline void take_host_events(struct lodge_vcpu *vcpu)
 /* Between the two halves of the bookkeeping the kernel thinks a guest runs. */
 static noinstr void enter_and_leave(struct lodge_vcpu *vcpu)
 {
+	unsigned long now = jiffies;
+
 	/* enter.S finds the vCPU by its registers */
 	BUILD_BUG_ON(offsetof(struct lodge_vcpu, regs));
-	compat_guest_enter();
+	/* RCU counts in ticks: more often it need not be told */
+	compat_guest_enter(vcpu->rcu_told != now);
+	vcpu->rcu_told = now;
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
 	mitigate_load_guest(vcpu);
@@ -290,14 +284,12 @@ static void read_exit(struct lodge_vcpu *vcpu)
 }
 
 /* The exit has taken the interrupt from the host's APIC: vol. 3C 27.2.2. */
-void vmx_take_interrupt(struct lodge_vcpu *vcpu)
+void vmx_call_interrupt(void)
 {
 	struct desc_ptr idt;
 	gate_desc *gate;
 	u32 info;
 
-	if (vcpu->fail || (u16)vcpu->exit_reason != EXIT_REASON_EXTERNAL_INTERRUPT)
-		return;
 	info = vmread32(VM_EXIT_INTR_INFO);
 	if (!(info & INTR_INFO_VALID_MASK))
 		return;
@@ -309,30 +301,41 @@ void vmx_take_interrupt(struct lodge_vcpu *vcpu)
 void vmx_run(struct lodge_vcpu *vcpu)
 {
 	/* a VM exit clears it, and perf may have set it since the last one */
-	unsigned long host_debugctl = get_debugctlmsr();
-	u64 host_xcr0 = 0;
+	unsigned long host_debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
+	bool xstate = !shares_xstate(vcpu), pkru = has_pkru(vcpu);
+	bool debug = vcpu->has_breakpoints;
 	u32 host_pkru = 0;
-	bool debug;
 
-	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
-		host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
-	if (cpu_feature_enabled(X86_FEATURE_PKU))
-		host_pkru = rdpkru();
-
-	save_host(vcpu);
+	if (unlikely(!vcpu->host.loaded))
+		save_host(vcpu);
 	vmx_msrs_to_guest(vcpu);
 	refresh_host_fields(&vcpu->host);
 	inject_commit(vcpu);
 	regs_flush(vcpu);
-	xstate_to_guest(vcpu, host_xcr0);
-	debug = debug_to_guest(vcpu);
+	if (unlikely(xstate))
+		xstate_to_guest(vcpu);
+	if (unlikely(pkru)) {
+		host_pkru = rdpkru();
+		wrpkru(vcpu->pkru);
+	}
+	if (unlikely(debug))
+		debug_to_guest(vcpu);
 	mitigate_entry();
 
 	enter_and_leave(vcpu);
 
 	if (unlikely(host_debugctl))
 		update_debugctlmsr(host_debugctl);
-	debug_to_host(vcpu, debug);
-	xstate_to_host(vcpu, host_xcr0, host_pkru);
+	if (unlikely(debug))
+		debug_to_host();
+	/* the exit has set DR7 to 400h: the host's breakpoints are off */
+	if (unlikely(hw_breakpoint_active()))
+		hw_breakpoint_restore();
+	if (unlikely(pkru)) {
+		vcpu->pkru = rdpkru();
+		wrpkru(host_pkru);
+	}
+	if (unlikely(xstate))
+		xstate_to_host(vcpu);
 	read_exit(vcpu);
 }

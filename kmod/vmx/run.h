@@ -3,6 +3,8 @@
 #ifndef LODGE_VMX_RUN_H
 #define LODGE_VMX_RUN_H
 
+#include <uapi/asm/vmx.h>
+
 #include "../lodge.h"
 
 /* enter.S */
@@ -20,7 +22,13 @@ void vmx_unload(struct lodge_vcpu *vcpu);
 /* With interrupts off and the vCPU loaded: enter once, read why it came out. */
 void vmx_run(struct lodge_vcpu *vcpu);
 /* Still with interrupts off: the host's own interrupt that ended the guest, if any. */
-void vmx_take_interrupt(struct lodge_vcpu *vcpu);
+void vmx_call_interrupt(void);
+
+static inline void vmx_take_interrupt(struct lodge_vcpu *vcpu)
+{
+	if ((u16)vcpu->exit_reason == EXIT_REASON_EXTERNAL_INTERRUPT)
+		vmx_call_interrupt();
+}
 
 /* With preemption off: the guest's KERNEL_GS_BASE wherever it lives now. */
 u64 vmx_get_kernel_gs_base(struct lodge_vcpu *vcpu);

@@ -242,6 +242,64 @@ SUBTEST(large_pages_are_counted)
 	}
 }
 
+/* The number behind @name in a file of debugfs; -1: no such file, -2: no such line. */
+static long long text_of(const char *path, const char *name)
+{
+	char line[256], got[128];
+	long long value, found = -2;
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%127s %lld", got, &value) == 2 && !strcmp(got, name))
+			found = value;
+	fclose(f);
+	return found;
+}
+
+SUBTEST(as_text)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 3);
+	char machine[128], stats[160], exits[160];
+
+	if (device_is_kvm())
+		SKIP("KVM has a file for each value");
+	if (access("/sys/kernel/debug/lodge", F_OK))
+		SKIP("debugfs is not mounted");
+	snprintf(machine, sizeof(machine), "/sys/kernel/debug/lodge/%d-%d", getpid(), vm->fd);
+	snprintf(stats, sizeof(stats), "%s/vcpu3/stats", machine);
+	snprintf(exits, sizeof(exits), "%s/vcpu3/exits", machine);
+	vcpu_long_mode(vcpu, guest_exits, 0);
+	vcpu_expect_out(vcpu, 0x11, 1, 1);
+	CHECK_EQ(text_of(stats, "io_exits"), 1);
+	CHECK_EQ(text_of(stats, "exits_by_reason[10]"), 7);
+	CHECK_EQ(text_of(stats, "exits_by_reason[11]"), -2);
+	CHECK_EQ(text_of(exits, "CPUID"), 7);
+	CHECK_EQ(text_of(exits, "IO_INSTRUCTION"), 1);
+	strcat(machine, "/stats");
+	CHECK_EQ(text_of(machine, "vcpus"), 1);
+	vm_free(vm);
+	CHECK_EQ(text_of(machine, "vcpus"), -1);
+	CHECK_EQ(text_of(stats, "io_exits"), -1);
+}
+
+/* A machine that lives on by its vCPU keeps its folder; the next one has none, and runs. */
+SUBTEST(class30_two_machines_of_one_descriptor)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	int fd = vm->fd, other;
+
+	close(fd);
+	other = xioctl(vm->dev_fd, KVM_CREATE_VM, 0);
+	CHECK_EQ(other, fd);
+	CHECK(xioctl(other, KVM_CREATE_VCPU, 0) >= 0);
+	vcpu_long_mode(vcpu, guest_exits, 0);
+	vcpu_expect_out(vcpu, 0x11, 1, 1);
+}
+
 /* The file outlives the descriptors of what it tells of, and can still be read. */
 SUBTEST(class30_file_outlives_its_machine)
 {

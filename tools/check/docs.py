@@ -87,7 +87,8 @@ class Table:
         room = WIDTH - sum(wide) - len(wide)
         body = []
         for row in rows:
-            parts = textwrap.wrap(row[-1], room, break_on_hyphens=False) or ["\\"]
+            parts = textwrap.wrap(row[-1], room, break_on_hyphens=False,
+                                  break_long_words=False) or ["\\"]
             for n, part in enumerate(parts):
                 cells = row[:-1] if n == 0 else [""] * (count - 1)
                 body.append(" ".join(c.ljust(w) for c, w in zip(cells, wide)) + " " + part)
