@@ -65,7 +65,7 @@ await()
 {
 	until tr -d '\r' <"$tmp/out" | grep -qxF -- "$1"; do
 		kill -0 "$pid" 2>/dev/null || fail "the guest was to say: $1"
-		usleep 20000
+		sleep 0.02
 	done
 }
 

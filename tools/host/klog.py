@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel's log of a host, and what in it makes a boot fail."""
 
+import fnmatch
 import os
 import re
 
@@ -47,6 +48,7 @@ COMPLAINTS = [re.compile(p) for p in (
     r"hung task",
     r"\bcorrupt(ed|ion)\b",
     r"nobody cared",
+    r"\boom-killer\b|\bOut of memory\b|\bout of memory:|page allocation failure",
     r"NMI: (IOCK|PCI) error|Uhhuh\. NMI received",
     r"module .* has been unloaded",
 )]
@@ -55,8 +57,12 @@ MARK = re.compile(r"^lodge-test: (begin|end) (\S+)$")
 RECORD = re.compile(r"^k(\d) (\d+) (.*)$")
 
 
+IN_TEST = re.compile(r"^in (\S+): (.*)$")
+
+
 def load_allowed(path):
-    """[(regex, reason)]: the reason is the comment above the expression."""
+    """[(regex, reason, test)]: the reason is the comment above the expression, the test
+    the pattern of a step's name, or None."""
     allowed, reason = [], []
     with open(path, encoding="utf-8") as f:
         for number, line in enumerate(f, 1):
@@ -66,7 +72,9 @@ def load_allowed(path):
             elif line.strip():
                 if not reason:
                     raise ValueError("%s:%d: no comment above says why" % (path, number))
-                allowed.append((re.compile(line), " ".join(reason)))
+                match = IN_TEST.match(line)
+                test, line = match.groups() if match else (None, line)
+                allowed.append((re.compile(line), " ".join(reason), test))
             else:
                 reason = []
     return allowed
@@ -111,9 +119,12 @@ class Log:
         self.file.flush()
 
     def check(self, text):
-        if any(p.search(text) for p in COMPLAINTS) and \
-           not any(p.search(text) for p, _ in self.allowed):
+        if any(p.search(text) for p in COMPLAINTS) and not self.is_allowed(text):
             self.complaints.append((self.step, text))
+
+    def is_allowed(self, text):
+        return any(p.search(text) and (not test or fnmatch.fnmatch(self.step or "", test))
+                   for p, _, test in self.allowed)
 
     def add_console(self, path):
         """What only the console has: the last words of a host that died."""

@@ -6,6 +6,7 @@ Run by `make check`.
 """
 
 import os
+import re
 import struct
 import tempfile
 import unittest
@@ -143,6 +144,10 @@ class Log(unittest.TestCase):
                 "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
                 "kmemleak: Kernel memory leak detector disabled",
                 "kmemleak: Freeing unknown object at 0xffff888000000000",
+                "test invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+                "Out of memory: Killed process 1 (test) total-vm:1kB, anon-rss:1kB",
+                "Memory cgroup out of memory: Killed process 1 (test) total-vm:1kB",
+                "test: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)",
                 "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 31s!",
                 "Kernel panic - not syncing: x"):
             self.assertEqual(len(self.complaints(text)), 1, text)
@@ -161,9 +166,26 @@ class Log(unittest.TestCase):
             self.assertEqual(self.complaints(text), [], text)
 
     def test_allowed(self):
-        import re
-        self.assertEqual(self.complaints("WARNING: it is nothing",
-                                         allowed=[(re.compile("it is nothing"), "really")]), [])
+        self.assertEqual(self.complaints("WARNING: it is nothing", allowed=[
+            (re.compile("it is nothing"), "really", None)]), [])
+
+    def test_allowed_in_one_test(self):
+        self.assertEqual(
+            self.complaints("WARNING: a", "lodge-test: begin pio@lodge", "WARNING: a",
+                            "lodge-test: end pio@lodge", "lodge-test: begin mmio@lodge",
+                            "WARNING: a", "WARNING: b", "lodge-test: end mmio@lodge",
+                            "WARNING: a",
+                            allowed=[(re.compile("WARNING: a"), "really", "mmio@*")]),
+            [(None, "WARNING: a"), ("pio@lodge", "WARNING: a"), ("mmio@lodge", "WARNING: b"),
+             (None, "WARNING: a")])
+
+    def test_allow_list(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "allow")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("# why\n# so\nabc\n\n# else\nin pio@*: def: x\n")
+            self.assertEqual([(p.pattern, why, test) for p, why, test in klog.load_allowed(path)],
+                             [("abc", "why so", None), ("def: x", "else", "pio@*")])
 
     def test_named_after_the_test(self):
         self.assertEqual(
