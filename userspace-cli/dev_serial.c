@@ -56,7 +56,6 @@ struct serial {
 	unsigned int nr;		/* in it, the oldest first */
 	u8 ring[RING];
 	unsigned int head, tail;	/* count up for ever; tail is read */
-	bool break_sent;		/* and not in the FIFO yet */
 	bool in_ended;
 };
 
@@ -145,13 +144,8 @@ static void refill(struct serial *s)
 
 	if (s->mcr & UART_MCR_LOOP || (s->heeds_rts && !(s->mcr & UART_MCR_RTS)))
 		return;
-	while (s->nr < depth && (s->break_sent || s->head != s->tail)) {
-		if (s->break_sent)
-			receive(s, 0, UART_LSR_BI);
-		else
-			from_ring(s);
-		s->break_sent = false;
-	}
+	while (s->nr < depth && s->head != s->tail)
+		from_ring(s);
 }
 
 static u8 take(struct serial *s)
@@ -379,15 +373,6 @@ static void input_ready(void *arg, short revents)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void serial_break(struct serial *s)
-{
-	pthread_mutex_lock(&s->lock);
-	s->break_sent = true;
-	refill(s);
-	update_line(s);
-	pthread_mutex_unlock(&s->lock);
-}
-
 static bool listen_to(struct serial *s, int in_fd)
 {
 	struct event_source input = {
@@ -399,17 +384,6 @@ static bool listen_to(struct serial *s, int in_fd)
 
 	s->in_fd = in_fd;
 	return in_fd < 0 || events_add(&s->machine->events, &input);
-}
-
-bool serial_attach(struct serial *s, int in_fd, int out_fd)
-{
-	output_attach(&s->output, out_fd, true);
-	if (s->in_fd >= 0)
-		events_remove(&s->machine->events, s->in_fd);
-	pthread_mutex_lock(&s->lock);
-	s->in_ended = false;
-	pthread_mutex_unlock(&s->lock);
-	return listen_to(s, in_fd);
 }
 
 /* What the other side has sent and the FIFO did not have yet is still on its way. */
@@ -434,7 +408,7 @@ static void serial_reset(void *arg)
 	pthread_mutex_unlock(&s->lock);
 }
 
-struct serial *serial_create(struct machine *m, int in_fd, int out_fd)
+bool serial_create(struct machine *m, int in_fd, int out_fd)
 {
 	struct serial *s = calloc(1, sizeof(*s));
 	struct bus_range ports = {
@@ -447,14 +421,14 @@ struct serial *serial_create(struct machine *m, int in_fd, int out_fd)
 	struct machine_part part = { .reset = serial_reset, .free = free, .arg = s };
 
 	if (!s)
-		return NULL;
+		return false;
 	s->machine = m;
 	if (m->irqs)
 		s->source = irqs_source(m->irqs);
 	output_init(&s->output, m, "console", out_fd);
 	pthread_mutex_init(&s->lock, NULL);
 	if (bus_add(&m->ports, &ports) && listen_to(s, in_fd) && machine_add(m, &part))
-		return s;
+		return true;
 	free(s);
-	return NULL;
+	return false;
 }

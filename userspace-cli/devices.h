@@ -10,21 +10,10 @@
 #include "machine.h"
 #include "platform.h"
 
-struct serial;
 struct pci;
 
-/* A 16550 that speaks to two files, -1: none; NULL: no room or memory. */
-struct serial *serial_create(struct machine *m, int in_fd, int out_fd);
-/*
- * Other files, for a console that comes and goes (pty, socket); main thread only. From now on
- * output that cannot be written is dropped until the next call, and does not end the machine.
- * A vCPU may wait for the old file to take a byte: shut a socket down before. Who makes a pty
- * keeps its other end open, so that it never hangs up; what finds no room there is dropped.
- */
-bool serial_attach(struct serial *s, int in_fd, int out_fd);
-/* A break on the line, as of a terminal's key; any thread. */
-void serial_break(struct serial *s);
-
+/* A 16550 that speaks to two files, -1: none; false without a word: no room or memory. */
+bool serial_create(struct machine *m, int in_fd, int out_fd);
 /* A write ends the machine with the value as its status. */
 bool exit_port_create(struct machine *m);
 /* Bytes written there go to @out_fd; a read gives 0xe9. */

@@ -20,29 +20,13 @@ static bool might_wait(int fd)
 	return !(fcntl(fd, F_GETFL) & O_NONBLOCK) && (fstat(fd, &st) || !S_ISREG(st.st_mode));
 }
 
-static void set_fd(struct output *o, int fd)
-{
-	o->fd = fd;
-	o->asks = fd >= 0 && might_wait(fd);
-}
-
 void output_init(struct output *o, struct machine *m, const char *name, int fd)
 {
 	o->machine = m;
 	o->name = name;
-	o->detachable = false;
-	o->drops = false;
+	o->fd = fd;
+	o->asks = fd >= 0 && might_wait(fd);
 	pthread_mutex_init(&o->lock, NULL);
-	set_fd(o, fd);
-}
-
-void output_attach(struct output *o, int fd, bool detachable)
-{
-	pthread_mutex_lock(&o->lock);
-	o->detachable = detachable;
-	o->drops = detachable && isatty(fd);
-	set_fd(o, fd);
-	pthread_mutex_unlock(&o->lock);
 }
 
 /* Waits until the file takes a byte; false: it will not, or the machine has ended before. */
@@ -53,25 +37,15 @@ static bool wait_writable(struct output *o)
 		{ .fd = o->machine->end_fd, .events = POLLIN },
 	};
 
-	while (poll(fds, ARRAY_SIZE(fds), o->drops ? 0 : -1) < 0)
+	while (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 		if (errno != EINTR)
 			return true;	/* let write() say what is wrong */
-	return o->drops ? fds[0].revents & POLLOUT : fds[0].revents;
+	return fds[0].revents;
 }
 
 static bool again(int error)
 {
 	return error == EINTR || error == EAGAIN;
-}
-
-static void failed(struct output *o, int error)
-{
-	if (o->detachable)
-		o->fd = -1;
-	else
-		machine_stop(o->machine, END_CONSOLE, STATUS_CONSOLE,
-			     "%s: output cannot be written: %s: the guest was ended",
-			     o->name, strerror(error));
 }
 
 void output_byte(struct output *o, u8 byte)
@@ -85,10 +59,12 @@ void output_byte(struct output *o, u8 byte)
 		if (ask && !wait_writable(o))
 			break;
 		error = write(o->fd, &byte, 1) < 0 ? errno : 0;
-		if ((error == EAGAIN && o->drops) || (again(error) && machine_ended(o->machine)))
+		if (again(error) && machine_ended(o->machine))
 			break;
 	}
 	if (error && !again(error))
-		failed(o, error);
+		machine_stop(o->machine, END_CONSOLE, STATUS_CONSOLE,
+			     "%s: output cannot be written: %s: the guest was ended",
+			     o->name, strerror(error));
 	pthread_mutex_unlock(&o->lock);
 }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The files of the console: they end, fill up, go away and come back. Nothing is lost that
- * somebody may still read, nobody is held up for ever, and the main thread does not turn in
- * circles.
+ * The files of the console: they end, fill up and go away. Nothing is lost that somebody may
+ * still read, nobody is held up for ever, and the main thread does not turn in circles.
  */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "serialport.h"
@@ -64,11 +61,11 @@ static void test_end_while_full(void)
 	pthread_t other;
 	unsigned int i;
 
-	port_open(&c, false);
+	port_open_waiting(&c);
+	CHECK(!fcntl(c.out[1], F_SETFL, O_NONBLOCK));
 	while (write(c.out[1], "xxxxxxxx", 8) > 0)
 		;
-	fcntl(c.out[1], F_SETFL, 0);
-	CHECK(serial_attach(c.serial, -1, c.out[1]));
+	CHECK(!fcntl(c.out[1], F_SETFL, 0));
 	CHECK(!pthread_create(&other, NULL, end_soon, &c));
 	for (i = 0; i < 3; i++)
 		out_byte(&c, UART_TX, 'y');
@@ -86,9 +83,10 @@ static void test_full_output(void)
 	void *total;
 
 	for (mode = 0; mode < 2; mode++) {
-		port_open(&c, false);
-		fcntl(c.out[1], F_SETFL, mode ? O_NONBLOCK : 0);
-		CHECK(serial_attach(c.serial, c.in[0], c.out[1]));
+		if (mode)
+			port_open(&c, false);
+		else
+			port_open_waiting(&c);
 		CHECK(!pthread_create(&reader, NULL, drain, &c));
 		for (i = 0; i < 100000; i++)
 			out_byte(&c, UART_TX, '.');
@@ -99,97 +97,30 @@ static void test_full_output(void)
 	}
 }
 
-static void test_attach(void)
-{
-	int one[2], two[2];
-	struct console c;
-	char text[4];
-
-	port_open(&c, false);
-	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, one));
-	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, two));
-	CHECK(serial_attach(c.serial, one[0], one[0]));
-	CHECK(!fake_ready(&c.m, c.in[0], POLLIN));
-	out_byte(&c, UART_TX, 'a');
-	CHECK_EQ(read(one[1], text, sizeof(text)), 1);
-	CHECK_EQ(write(one[1], "b", 1), 1);
-	/* Who goes away leaves his last word; the main thread does not turn in circles. */
-	close(one[1]);
-	CHECK_EQ(fake_poll(&c.m), 1);
-	CHECK_EQ(in_byte(&c, UART_RX), 'b');
-	fake_poll(&c.m);
-	CHECK_EQ(fake_poll(&c.m), 0);
-	out_byte(&c, UART_TX, 'c');
-	out_byte(&c, UART_TX, 'd');
-	CHECK(!machine_ended(&c.m));
-	CHECK(serial_attach(c.serial, two[0], two[0]));
-	out_byte(&c, UART_TX, 'e');
-	CHECK_EQ(read(two[1], text, sizeof(text)), 1);
-	CHECK_EQ(text[0], 'e');
-	CHECK_EQ(write(two[1], "f", 1), 1);
-	CHECK_EQ(fake_poll(&c.m), 1);
-	CHECK_EQ(in_byte(&c, UART_RX), 'f');
-	CHECK(serial_attach(c.serial, -1, -1));
-	out_byte(&c, UART_TX, 'g');
-	CHECK(read(two[1], text, sizeof(text)) < 0);
-	CHECK(!machine_ended(&c.m));
-	close(one[0]);
-	close(two[0]);
-	close(two[1]);
-	port_close(&c);
-}
-
-static void test_pty_hangs_up(void)
+/* Input that fails: a terminal whose other end is gone leaves its last word, and no more. */
+static void test_input_hangs_up(void)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK), slave;
-	struct console c;
+	struct machine m;
+	struct cpu cpu;
 	unsigned int i;
+	u8 value = 0;
 
-	port_open(&c, false);
+	fake_machine(&m, &cpu);
 	CHECK(master >= 0 && !grantpt(master) && !unlockpt(master));
-	CHECK(serial_attach(c.serial, master, master));
+	CHECK(serial_create(&m, master, -1));
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	CHECK_EQ(write(slave, "x\n", 2), 2);
-	CHECK(fake_poll(&c.m) > 0);
-	CHECK_EQ(in_byte(&c, UART_RX), 'x');
+	CHECK(fake_poll(&m) > 0);
+	bus_read(&m.ports, PORT_SERIAL + UART_RX, &value, 1);
+	CHECK_EQ(value, 'x');
 	close(slave);
 	for (i = 0; i < 3; i++)
-		fake_poll(&c.m);
-	CHECK_EQ(fake_poll(&c.m), 0);
-	out_byte(&c, UART_TX, 'y');
-	CHECK(!machine_ended(&c.m));
+		fake_poll(&m);
+	CHECK_EQ(fake_poll(&m), 0);
+	CHECK(!machine_ended(&m));
 	close(master);
-	port_close(&c);
-}
-
-/* A terminal that nobody reads, or has left, holds nobody up. */
-static void test_pty_unread(void)
-{
-	struct console c;
-	unsigned int i, mode;
-	int master, slave;
-	struct termios raw;
-
-	for (mode = 0; mode < 4; mode++) {
-		port_open(&c, false);
-		master = posix_openpt(O_RDWR | O_NOCTTY | (mode & 1 ? O_NONBLOCK : 0));
-		CHECK(master >= 0 && !grantpt(master) && !unlockpt(master));
-		slave = open(ptsname(master), O_RDWR | O_NOCTTY);
-		/* Raw, or it takes and forgets what is too long for a line. */
-		CHECK(!tcgetattr(slave, &raw));
-		cfmakeraw(&raw);
-		CHECK(!tcsetattr(slave, TCSANOW, &raw));
-		CHECK(serial_attach(c.serial, master, master));
-		if (mode & 2)
-			close(slave);
-		for (i = 0; i < 100000; i++)
-			out_byte(&c, UART_TX, '.');
-		CHECK(!machine_ended(&c.m));
-		if (!(mode & 2))
-			close(slave);
-		close(master);
-		port_close(&c);
-	}
+	fake_free(&m, &cpu);
 }
 
 static void test_no_files(void)
@@ -215,9 +146,7 @@ static const struct unit tests[] = {
 	{ "lost_output", test_lost_output },
 	{ "end_while_full", test_end_while_full },
 	{ "full_output", test_full_output },
-	{ "attach", test_attach },
-	{ "pty_hangs_up", test_pty_hangs_up },
-	{ "pty_unread", test_pty_unread },
+	{ "input_hangs_up", test_input_hangs_up },
 	{ "no_files", test_no_files },
 };
 

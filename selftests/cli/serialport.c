@@ -6,13 +6,23 @@
 
 #include "serialport.h"
 
-void port_open(struct console *c, bool irqs)
+static void open_port(struct console *c, bool irqs, int out_flags)
 {
 	fake_machine(&c->m, &c->cpu);
 	c->irqs = irqs ? fake_irqs(&c->m) : NULL;
 	CHECK(!pipe2(c->in, O_NONBLOCK) && !pipe2(c->out, O_NONBLOCK));
-	c->serial = serial_create(&c->m, c->in[0], c->out[1]);
-	CHECK(c->serial);
+	CHECK(!fcntl(c->out[1], F_SETFL, out_flags));
+	CHECK(serial_create(&c->m, c->in[0], c->out[1]));
+}
+
+void port_open(struct console *c, bool irqs)
+{
+	open_port(c, irqs, O_NONBLOCK);
+}
+
+void port_open_waiting(struct console *c)
+{
+	open_port(c, false, 0);
 }
 
 void port_close(struct console *c)

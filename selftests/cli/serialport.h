@@ -14,11 +14,12 @@ struct console {
 	struct machine m;
 	struct cpu cpu;
 	struct fake_irqs *irqs;
-	struct serial *serial;
-	int in[2], out[2];	/* neither end of them waits */
+	int in[2], out[2];	/* the test's own ends never wait */
 };
 
 void port_open(struct console *c, bool irqs);
+/* A write to the output waits while the pipe is full. */
+void port_open_waiting(struct console *c);
 void port_close(struct console *c);
 
 /* The guest's accesses. */
