@@ -12,10 +12,9 @@
 make_gdb()
 {
 	local tmp=$1
-	fetch_deb gdb-minimal "$tmp"
-	dpkg-deb -x "$tmp"/gdb-minimal_*.deb "$tmp/all"
+	unpack_deb gdb-minimal "$tmp/all"
 	mv "$tmp/all/usr/bin/gdb" "$tmp/gdb"
-	rm -rf "$tmp/all" "$tmp"/*.deb
+	rm -rf "$tmp/all"
 }
 
 dir=$LODGE_CACHE/gdb/1

@@ -44,13 +44,6 @@ newest_cached()
 	printf '%s' "$newest" | sort -V | tail -n 1
 }
 
-unpack()
-{
-	fetch_deb "$1" "$2"
-	dpkg-deb -x "$2/$1"_*.deb "$2"
-	rm -f "$2/$1"_*.deb
-}
-
 # make_headers TEMP RELEASE FINAL: FINAL is where TEMP will be moved to.
 make_headers()
 {
@@ -59,9 +52,9 @@ make_headers()
 	# 6.1 has one kbuild package for all its releases, 6.12 one for each.
 	kbuild=linux-kbuild-$lane
 	[ "$lane" = 6.1 ] || kbuild=linux-kbuild-$abi
-	unpack "linux-headers-$release" "$tmp"
-	unpack "linux-headers-$abi-common" "$tmp"
-	unpack "$kbuild" "$tmp"
+	unpack_deb "linux-headers-$release" "$tmp"
+	unpack_deb "linux-headers-$abi-common" "$tmp"
+	unpack_deb "$kbuild" "$tmp"
 	src=$tmp/usr/src/linux-headers-$release
 	sed -i "s|/usr/src/|$final/usr/src/|" "$src/Makefile"
 	# Type information of another kernel's vmlinux is of no use to a module
@@ -105,9 +98,7 @@ guest_modules()
 make_image()
 {
 	local tmp=$1 release=$2 mod
-	fetch_deb "linux-image-$release" "$tmp"
-	mkdir "$tmp/all"
-	dpkg-deb -x "$tmp"/linux-image-*.deb "$tmp/all"
+	unpack_deb "linux-image-$release" "$tmp/all"
 	for mod in vmlinuz config; do
 		mv "$tmp/all/boot/$mod-$release" "$tmp/$mod"
 	done
@@ -121,7 +112,7 @@ make_image()
 		[ ! -e "$mod" ] || xz -d "$mod"
 	done
 	printf '%s\n' "$release" >"$tmp/release"
-	rm -rf "$tmp/all" "$tmp"/linux-image-*.deb
+	rm -rf "$tmp/all"
 }
 
 release=$(newest_cached headers)

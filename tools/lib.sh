@@ -127,6 +127,16 @@ fetch_deb()
 	fi
 }
 
+# unpack_deb PACKAGE DIR: the package's files into DIR, as they would lie in a root folder.
+# Nothing is installed.
+unpack_deb()
+{
+	mkdir -p "$2"
+	fetch_deb "$1" "$2"
+	dpkg-deb -x "$2/$1"_*.deb "$2"
+	rm -f "$2/$1"_*.deb
+}
+
 # newest_built KIND KEY: of what was built in $LODGE_CACHE/KIND from a package of any
 # version, the newest.  It serves as well as what apt would give today.
 newest_built()

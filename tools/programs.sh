@@ -20,9 +20,7 @@ make_programs()
 {
 	local p
 	for p in "${packages[@]}"; do
-		fetch_deb "$p" "$1"
-		dpkg-deb -x "$1/$p"_*.deb "$1"
-		rm -f "$1/$p"_*.deb
+		unpack_deb "$p" "$1"
 	done
 	# Texts, translations and tables of character sets are no part of a guest.
 	rm -rf "${1:?}/usr/share" "${1:?}/etc" "${1:?}/usr/lib/x86_64-linux-gnu/gconv"

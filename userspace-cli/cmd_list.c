@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "commands.h"
 #include "control.h"
 #include "err.h"
@@ -17,7 +18,7 @@ static void print_text(const struct control_machine *m, unsigned int nr)
 	printf("%7s %4s %8s %11s  %s\n", "PID", "CPUS", "MEMORY", "TIME", "NAME");
 	for (i = 0; i < nr; i++) {
 		const struct control_info *info = &m[i].info;
-		u64 seconds = info->running_ns / 1000000000;
+		u64 seconds = info->running_ns / NS_PER_SECOND;
 		char size[24], time[32];
 
 		if (info->memory % MIB)
@@ -41,8 +42,8 @@ static void print_json(const struct control_machine *m, unsigned int nr)
 		printf("%s{\"pid\":%d,\"name\":", i ? "," : "", m[i].pid);
 		json_string(stdout, info->name);
 		printf(",\"cpus\":%u,\"memory\":%llu,\"seconds\":%llu.%03llu}", info->cpus,
-		       info->memory, info->running_ns / 1000000000,
-		       info->running_ns / 1000000 % 1000);
+		       info->memory, info->running_ns / NS_PER_SECOND,
+		       info->running_ns / NS_PER_MS % 1000);
 	}
 	printf("]}\n");
 }

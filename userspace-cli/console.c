@@ -24,9 +24,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "console.h"
 #include "err.h"
 #include "files.h"
@@ -425,10 +425,7 @@ static int open_kind(struct console *c, const char *where)
 
 static u64 now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ull + t.tv_nsec / 1000000;
+	return now_ns() / NS_PER_MS;
 }
 
 /*

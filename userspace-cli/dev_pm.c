@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "devices.h"
 #include "err.h"
 
@@ -39,7 +39,6 @@
 #define RESET_CPU		0x04	/* in PORT_RESET */
 
 #define TIMER_HZ		3579545
-#define NS			1000000000ull
 
 struct pm {
 	struct machine *machine;
@@ -52,25 +51,18 @@ struct pm {
 	u16 status, enable, control;
 };
 
-static u64 host_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS + ts.tv_nsec;
-}
-
 static u64 ticks(const struct pm *p)
 {
-	u64 ns = host_ns() - p->born;
+	u64 ns = now_ns() - p->born;
 
-	return ns / NS * TIMER_HZ + ns % NS * TIMER_HZ / NS;
+	return ns / NS_PER_SECOND * TIMER_HZ + ns % NS_PER_SECOND * TIMER_HZ / NS_PER_SECOND;
 }
 
 /* The first moment with so many ticks, on the host's clock. */
 static u64 when(const struct pm *p, u64 nr)
 {
-	return p->born + nr / TIMER_HZ * NS + (nr % TIMER_HZ * NS + TIMER_HZ - 1) / TIMER_HZ;
+	return p->born + nr / TIMER_HZ * NS_PER_SECOND +
+	       (nr % TIMER_HZ * NS_PER_SECOND + TIMER_HZ - 1) / TIMER_HZ;
 }
 
 /* Wakes the main thread at the next turn, if one is to be told of. */
@@ -86,8 +78,8 @@ static void set_timer(struct pm *p)
 	p->awaits = next;
 	if (next) {
 		at = when(p, next << 31);
-		its.it_value.tv_sec = at / NS;
-		its.it_value.tv_nsec = at % NS;
+		its.it_value.tv_sec = at / NS_PER_SECOND;
+		its.it_value.tv_nsec = at % NS_PER_SECOND;
 	}
 	timerfd_settime(p->timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
 }
@@ -205,7 +197,7 @@ static void pm_reset(void *arg)
 	struct pm *p = arg;
 
 	pthread_mutex_lock(&p->lock);
-	p->born = host_ns();
+	p->born = now_ns();
 	p->turns = 0;
 	p->status = 0;
 	p->enable = 0;
@@ -248,7 +240,7 @@ bool pm_create(struct machine *m)
 	p->machine = m;
 	if (m->irqs)
 		p->source = irqs_source(m->irqs);
-	p->born = host_ns();
+	p->born = now_ns();
 	pthread_mutex_init(&p->lock, NULL);
 	p->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (!put_into(m, p)) {

@@ -14,8 +14,8 @@
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "err.h"
 #include "net.h"
 
@@ -59,16 +59,13 @@ static struct net_user *of(struct net_backend *b)
 
 static int64_t clock_ns(void *arg)
 {
-	struct timespec t;
-
 	(void)arg;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
+	return now_ns();
 }
 
 static int64_t clock_ms(void)
 {
-	return clock_ns(NULL) / 1000000;
+	return now_ns() / NS_PER_MS;
 }
 
 static void *timer_new(SlirpTimerId id, void *timer_arg, void *arg)

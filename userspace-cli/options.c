@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "clock.h"
 #include "commands.h"
 #include "err.h"
 
@@ -79,7 +80,7 @@ bool parse_size(const char *text, u64 *bytes)
 
 bool parse_seconds(const char *text, u64 *ns)
 {
-	u64 seconds, unit = 1000000000;
+	u64 seconds, unit = NS_PER_SECOND;
 
 	if (!digits(&text, &seconds) || seconds > 366 * 24 * 3600)
 		return false;

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cpu_state.h"
 #include "err.h"
 #include "files.h"
@@ -312,8 +313,8 @@ static bool watch(struct running *r)
 {
 	struct machine *m = r->machine;
 	struct itimerspec limit = {
-		.it_value.tv_sec = r->timeout_ns / 1000000000,
-		.it_value.tv_nsec = r->timeout_ns % 1000000000,
+		.it_value.tv_sec = r->timeout_ns / NS_PER_SECOND,
+		.it_value.tv_nsec = r->timeout_ns % NS_PER_SECOND,
 	};
 	struct sigaction kick = { .sa_handler = on_kick };
 	sigset_t mask;

@@ -64,9 +64,7 @@ make_parts()
 {
 	local p
 	for p in "${parts[@]}"; do
-		fetch_deb "$p" "$1"
-		dpkg-deb -x "$1/$p"_*.deb "$1/$p"
-		rm -f "$1/$p"_*.deb
+		unpack_deb "$p" "$1/$p"
 	done
 	cp "$1/bochsbios/usr/share/bochs/BIOS-bochs-latest" \
 		"$1/vgabios/usr/share/vgabios/vgabios.bin" \
