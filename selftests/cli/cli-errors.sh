@@ -56,7 +56,6 @@ t_options()
 	bad_option "run: --mem needs a value: *" --mem
 	bad_option "run: --json=1 is no option*" --json=1
 	bad_option "run: 'more' is too much: *" more
-	refused 64 "run: nothing to run: *" run --device "$DEVICE"
 	bad_option "--mode: there is no mode 'virtual': *" --mode virtual
 	bad_option "--mode: there is no mode '': *" --mode ""
 }
@@ -145,6 +144,34 @@ t_kernels()
 		"$GUESTS/hello.bin" --device "$DEVICE"
 	refused 65 "/none/such: *: No such file or directory*" run /none/such
 	refused 65 "/tmp: *is a directory*" run /tmp
+}
+
+# Who names no kernel gets the nearest of those that are there, and is told which.
+t_kernels_that_are_found()
+{
+	cd "$tmp" || fail "cd"
+	mkdir -p arch/x86/boot
+	for name in arch/x86/boot/bzImage vmlinux bzImage vmlinuz; do
+		echo "no kernel" >$name
+		lodge run --device "$DEVICE"
+		expect_status 65
+		expect_out ""
+		[ "$(head -n 1 "$tmp/err")" = "lodge: run: no kernel was named: taking $name" ] ||
+			fail "expected: taking $name"
+		sed -i 1d "$tmp/err"
+		expect_err "$name: is no kernel that lodge knows: *"
+	done
+}
+
+t_nothing_to_run()
+{
+	release=$(uname -r)
+	for path in "/boot/vmlinuz-$release" "/lib/modules/$release/vmlinuz" /boot/vmlinuz \
+		/vmlinuz; do
+		[ ! -e "$path" ] || skip "this machine has a kernel for who names none: $path"
+	done
+	mkdir "$tmp/without"
+	cd "$tmp/without" || fail "cd"
 	refused 64 "run: nothing to run: *" run --device "$DEVICE"
 }
 
