@@ -104,7 +104,8 @@ static void give_back(void)
 void terminal_restore(void)
 {
 	over = 1;
-	if (raw)
+	/* Keys that were meant for the guest; in the background they are the shell's. */
+	if (raw && tcgetpgrp(terminal) == getpgrp())
 		tcflush(terminal, TCIFLUSH);
 	give_back();
 }

@@ -44,7 +44,6 @@ struct virtio_console {
 	u64 out_done;
 	/* The thread's own: nobody else looks at it before the thread is gone. */
 	bool in_ended;
-	bool out_dead;
 	u8 input[INPUT];		/* read, and not the guest's yet */
 	unsigned int in_at, in_end;
 	u8 output[OUTPUT];
@@ -121,7 +120,6 @@ static void take_output(struct virtio_console *c)
 
 static void output_failed(struct virtio_console *c, int error)
 {
-	c->out_dead = true;
 	c->tail = c->head;
 	machine_stop(c->dev.machine, END_CONSOLE, STATUS_CONSOLE,
 		     "console: output cannot be written: %s: the guest was ended",

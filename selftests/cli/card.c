@@ -84,22 +84,38 @@ void card_kick(struct card *c, struct guest_queue *q)
 
 /* ---- sending ------------------------------------------------------------------- */
 
-void card_send_with(struct card *c, const struct virtio_net_hdr_v1 *header,
-		    const struct frame *f)
+static void send_cut(struct card *c, const struct virtio_net_hdr_v1 *header,
+		     const struct frame *f, const u32 *cut, unsigned int nr)
 {
-	struct guest_piece pieces[] = {
-		{ .gpa = CARD_TX, .len = CARD_HEADER },
-		{ .gpa = CARD_TX + CARD_HEADER, .len = f->len },
-	};
+	struct guest_piece pieces[6];
+	u32 at = 0, len, end = CARD_HEADER + f->len;
+	unsigned int i;
 	u16 head;
-	u32 len;
 
 	CHECK(memory_write(&c->m.memory, CARD_TX, header, CARD_HEADER));
 	CHECK(memory_write(&c->m.memory, CARD_TX + CARD_HEADER, f->data, f->len));
-	guest_add(&c->tx, pieces, 2);
+	for (i = 0; i <= nr; i++) {
+		len = (i < nr ? cut[i] : end) - at;
+		pieces[i] = (struct guest_piece){ .gpa = CARD_TX + at, .len = len };
+		at += len;
+	}
+	guest_add(&c->tx, pieces, i);
 	card_kick(c, &c->tx);
 	CHECK(guest_wait(&c->tx, &head, &len));
 	CHECK_EQ(len, 0);
+}
+
+void card_send_with(struct card *c, const struct virtio_net_hdr_v1 *header,
+		    const struct frame *f)
+{
+	send_cut(c, header, f, (u32[]){ CARD_HEADER }, 1);
+}
+
+void card_send_cut(struct card *c, const struct frame *f, const u32 *cut, unsigned int nr)
+{
+	static const struct virtio_net_hdr_v1 nothing;
+
+	send_cut(c, &nothing, f, cut, nr);
 }
 
 void card_send(struct card *c, const struct frame *f)

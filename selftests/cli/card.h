@@ -60,6 +60,8 @@ void card_kick(struct card *c, struct guest_queue *q);
 void card_send(struct card *c, const struct frame *f);
 void card_send_with(struct card *c, const struct virtio_net_hdr_v1 *header,
 		    const struct frame *f);
+/* Header and frame in pieces that end at @cut, and the rest: no more than 6 altogether. */
+void card_send_cut(struct card *c, const struct frame *f, const u32 *cut, unsigned int nr);
 
 /* The next frame, its buffers given again: false, none came. */
 bool card_receive(struct card *c);

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -13,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -77,8 +80,6 @@ static void test_filter_random(void)
 		CHECK(one.asked == other.asked && one.escaped == other.escaped);
 	}
 }
-
-/* ---- the terminal's modes --------------------------------------------------------------- */
 
 /* ---- the terminal's modes --------------------------------------------------------------- */
 
@@ -318,6 +319,8 @@ static void test_socket(void)
 	/* A second one waits for the first to leave. */
 	two = client();
 	CHECK(two >= 0);
+	say("yours");
+	expect_text(one, "yours");
 	close(one);
 	CHECK_EQ(write(two, "more", 4), 4);
 	expect_text(files.in_fd, "more");
@@ -404,6 +407,50 @@ static void test_input_dropped(void)
 	expect_text(fd, "still here");
 	close(fd);
 	fake_free(&m, &cpu);
+	remove_path();
+}
+
+/* A client that is slow has still all of it when the machine has ended. */
+static void *read_slowly(void *arg)
+{
+	struct timespec pause = { .tv_nsec = 50000000 };
+	static u8 bytes[65536];
+	int fd = *(int *)arg;
+	size_t got = 0;
+	ssize_t n;
+
+	nanosleep(&pause, NULL);
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		got += n;
+	return (void *)got;
+}
+
+static void test_socket_slow_at_the_end(void)
+{
+	static const u8 bytes[4096];
+	size_t said = 0;
+	pthread_t reader;
+	ssize_t n;
+	void *got;
+	int fd;
+
+	temporary_path("socket=");
+	CHECK_EQ(open_console(where), 0);
+	fd = client();
+	say("first");
+	expect_text(fd, "first");
+	/* Until it is all full: socket, console and pipe. */
+	while (poll(&(struct pollfd){ .fd = files.out_fd, .events = POLLOUT }, 1, 200) > 0) {
+		n = write(files.out_fd, bytes, sizeof(bytes));
+		CHECK(n > 0);
+		said += n;
+	}
+	CHECK(said > 2 * 65536);
+	CHECK(!pthread_create(&reader, NULL, read_slowly, &fd));
+	fake_free(&m, &cpu);
+	pthread_join(reader, &got);
+	CHECK_EQ((size_t)got, said);
+	close(fd);
 	remove_path();
 }
 
@@ -552,6 +599,7 @@ static const struct unit units[] = {
 	{ "socket", test_socket },
 	{ "socket_taken", test_socket_taken },
 	{ "socket_bulk", test_socket_bulk },
+	{ "socket_slow_at_the_end", test_socket_slow_at_the_end },
 	{ "input_dropped", test_input_dropped },
 	{ "pty", test_pty },
 	{ "pty_unread", test_pty_unread },

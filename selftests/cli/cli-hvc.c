@@ -143,6 +143,36 @@ static void test_output_waits(void)
 	destroy_device();
 }
 
+static bool pipe_is_full(void *arg)
+{
+	int n = 0;
+
+	(void)arg;
+	/* Its last page takes no more than one write. */
+	return !ioctl(output[0], FIONREAD, &n) && n > 15 * 4096;
+}
+
+/* Output that nobody took yet is not the next driver's, but for what is on its way. */
+static void test_reset_while_output_waits(void)
+{
+	static u8 text[1 << 20];
+	size_t got = 0;
+	ssize_t n;
+
+	create_device(0, -1);
+	add(&tx, BUFFERS, sizeof(text));
+	CHECK(guest_until(pipe_is_full, NULL));
+	CHECK(start_driver(0));
+	memory_write(&m.memory, BUFFERS, "!", 1);
+	add(&tx, BUFFERS, 1);
+	do {
+		n = read(output[0], text, sizeof(text));
+		got += n;
+	} while (n > 0 && text[n - 1] != '!');
+	CHECK(got > 65536 && got <= 2 * 65536);
+	destroy_device();
+}
+
 static bool ended(void *arg)
 {
 	return machine_ended(arg);
@@ -176,13 +206,16 @@ static void test_input(void)
 	CHECK(guest_wait(&rx, &head, &len));
 	CHECK_EQ(len, 4);
 	CHECK(!memcmp(memory_at(&m.memory, BUFFERS, 4), "cdef", 4));
-	/* A reset takes no key away that was not given. */
+	/* A reset takes no key away that was not given, nor is one given to the old driver. */
 	add(&rx, BUFFERS, 100);
+	print("the device");
+	print("has it now");
 	CHECK(start_driver(EVENTS));
 	CHECK_EQ(write(input[1], "gh", 2), 2);
-	add(&rx, BUFFERS, 100);
+	add(&rx, BUFFERS + 4096, 100);
 	CHECK(guest_wait(&rx, &head, &len));
 	CHECK_EQ(len, 2);
+	CHECK(!memcmp(memory_at(&m.memory, BUFFERS + 4096, 2), "gh", 2));
 	destroy_device();
 }
 
@@ -353,6 +386,7 @@ static const struct unit units[] = {
 	{ "output", test_output },
 	{ "last_words", test_last_words },
 	{ "output_waits", test_output_waits },
+	{ "reset_while_output_waits", test_reset_while_output_waits },
 	{ "output_lost", test_output_lost },
 	{ "input", test_input },
 	{ "input_waits", test_input_waits },

@@ -4,6 +4,7 @@
  * through the card, and it is the world, with sockets on 127.0.0.1.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
@@ -58,7 +59,7 @@ static void dhcp(u8 kind, u8 answer)
 	struct ends e = { .to = 0xffffffff, .from_port = 68, .to_port = 67 };
 	u8 message[300] = { 1, 1, 6, 0, 0x12, 0x34, 0x56, 0x78 };
 	const u8 *option;
-	bool routed = false;
+	bool routed = false, named = false;
 
 	memcpy(e.from_mac, card.mac, 6);
 	memset(e.to_mac, 0xff, 6);
@@ -75,9 +76,12 @@ static void dhcp(u8 kind, u8 answer)
 	CHECK(!memcmp(card.got.data + 16, ((u8[]){ 10, 0, 2, 15 }), 4));
 	CHECK_EQ(card.got.data[242], answer);
 	for (option = card.got.data + 240; option < card.got.data + card.got.len - 6 &&
-	     *option != 255; option += 2 + option[1])
+	     *option != 255; option += 2 + option[1]) {
 		routed |= option[0] == 3 && !memcmp(option + 2, ((u8[]){ 10, 0, 2, 2 }), 4);
+		named |= option[0] == 6 && !memcmp(option + 2, ((u8[]){ 10, 0, 2, 3 }), 4);
+	}
 	CHECK(routed);
+	CHECK(named);
 }
 
 static void test_dhcp(void)
@@ -111,6 +115,35 @@ static void test_ipv6(void)
 	for (i = 70; i + 8 <= card.in.len; i++)
 		found |= !memcmp(card.in.data + i, prefix, 8);
 	CHECK(found);
+	card_destroy(&card);
+}
+
+/* ---- a clock that the test puts forward ---------------------------------------------------- */
+
+static time_t seconds_ahead;
+
+int __real_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t);
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+	int error = __real_clock_gettime(id, t);
+
+	if (id == CLOCK_MONOTONIC)
+		t->tv_sec += __atomic_load_n(&seconds_ahead, __ATOMIC_RELAXED);
+	return error;
+}
+
+/* Routers also speak unasked, every ten minutes at the latest. */
+static void test_ipv6_unasked(void)
+{
+	CHECK(card_create(&card, &user, USUAL, 2048, 64));
+	ask_router();
+	__atomic_fetch_add(&seconds_ahead, 601, __ATOMIC_RELAXED);
+	/* The worker that waits has set its wait by the clock as it was. */
+	send_question();
+	CHECK(card_expect(&card, ETH_P_IPV6, 0));
+	CHECK(card.in.len > 54 && card.in.data[54] == 134);
 	card_destroy(&card);
 }
 
@@ -175,6 +208,34 @@ static void udp_with(u64 features, u32 buffer, unsigned int nr)
 static void test_udp(void)
 {
 	udp_with(USUAL, 2048, 64);
+}
+
+/* A driver may put header and frame into pieces as it likes. */
+static void test_pieces(void)
+{
+	static const u32 cuts[][5] = {
+		{ 0 }, { 12 }, { 1, 12 }, { 5, 20 }, { 11, 13 }, { 26 }, { 1, 2, 11, 12, 13 },
+	};
+	static struct frame f;
+	struct ends e;
+	unsigned int i, nr;
+	char back[8] = "";
+	u16 port;
+	int fd = host_socket(SOCK_DGRAM, &port);
+
+	CHECK(card_create(&card, &user, USUAL, 2048, 64));
+	e = to_host(5000, port);
+	for (i = 0; i < ARRAY_SIZE(cuts); i++) {
+		for (nr = 0; nr < ARRAY_SIZE(cuts[i]) && cuts[i][nr]; nr++)
+			;
+		snprintf(back, sizeof(back), "cut %u", i);
+		frame_udp(&f, &e, back, sizeof(back));
+		card_send_cut(&card, &f, cuts[i], nr);
+		CHECK_EQ(recv(fd, back, sizeof(back), 0), sizeof(back));
+		CHECK(!memcmp(back, "cut ", 4) && back[4] == '0' + (char)i);
+	}
+	card_destroy(&card);
+	close(fd);
 }
 
 /* Each frame takes many buffers, and is seen as a whole or not at all. */
@@ -364,6 +425,24 @@ static void test_publish(void)
 	close(fd);
 }
 
+/* On the address that was named, and on no other of this host. */
+static void test_publish_at_one_address(void)
+{
+	struct net_config config = { .kind = NET_USER, .nr_publishes = 1 };
+	struct sockaddr_in other = { .sin_family = AF_INET,
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
+	int fd = impatient(socket(AF_INET, SOCK_STREAM, 0));
+
+	config.publish[0] = (struct net_publish){ .host_address = htonl(INADDR_LOOPBACK),
+		.host_port = free_port(SOCK_STREAM), .guest_port = 80 };
+	CHECK(card_create(&card, &config, USUAL, 2048, 64));
+	other.sin_port = htons(config.publish[0].host_port);
+	CHECK(connect(fd, (struct sockaddr *)&other, sizeof(other)) < 0);
+	CHECK_EQ(errno, ECONNREFUSED);
+	card_destroy(&card);
+	close(fd);
+}
+
 static void test_publish_taken(void)
 {
 	struct net_config config = { .kind = NET_USER, .nr_publishes = 1 };
@@ -448,6 +527,76 @@ static void test_reset_amid_frame(void)
 	card_destroy(&card);
 }
 
+/* The worker has been round once more: whatever was in a socket before has been read. */
+static void go_round(void)
+{
+	send_question();
+	send_question();
+}
+
+/* What waits for buffers is for the driver that asked for it, not for the next one. */
+static void test_reset_while_waiting(void)
+{
+	static struct frame f;
+	struct ends e;
+
+	CHECK(card_create(&card, &user, USUAL, 2048, 1));
+	send_question();
+	send_question();
+	CHECK(card_start(&card, USUAL, 2048, 64));
+	e = to_host(0, 0);
+	frame_echo(&f, &e, "still", 5);
+	card_send(&card, &f);
+	/* Neither of the answers by ARP comes before it. */
+	CHECK(card_receive(&card));
+	CHECK_EQ(card.got.protocol, IPPROTO_ICMP);
+	card_destroy(&card);
+}
+
+static bool kicks_wanted(const struct guest_queue *q)
+{
+	return !(*(volatile u16 *)&q->ring->flags & VRING_USED_F_NO_NOTIFY);
+}
+
+/* New buffers are nobody's concern before they are needed. */
+static void test_kicks_for_buffers(void)
+{
+	create_flooded(MERGE, 2048, 2);
+	flood(0, 0, 1);
+	CHECK(card_expect(&card, ETH_P_IP, IPPROTO_UDP));
+	CHECK(!kicks_wanted(&card.rx));
+	flood(0, 1, 3);
+	go_round();
+	CHECK(kicks_wanted(&card.rx));
+	CHECK(card_expect(&card, ETH_P_IP, IPPROTO_UDP));
+	CHECK(card_expect(&card, ETH_P_IP, IPPROTO_UDP));
+	CHECK(card_expect(&card, ETH_P_IP, IPPROTO_UDP));
+	CHECK(!kicks_wanted(&card.rx));
+	destroy_flooded();
+}
+
+/* As many frames as fit are sent, and the device hears of those that come after them. */
+static void test_full_ring(void)
+{
+	struct guest_piece piece = { .gpa = CARD_TX, .len = CARD_HEADER + 60 };
+	unsigned int i, round;
+	u16 head;
+	u32 len;
+
+	CHECK(card_create(&card, &user, MERGE, 2048, 16));
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < CARD_QUEUE; i++)
+			guest_add(&card.tx, &piece, 1);
+		card_kick(&card, &card.tx);
+		for (i = 0; i < CARD_QUEUE && !failures; i++)
+			CHECK(guest_wait(&card.tx, &head, &len));
+		/* This takes the device's lock, so the worker is through. */
+		guest_read(&card.m, card.v.common + VIRTIO_PCI_COMMON_STATUS, 1);
+	}
+	ask_router();
+	card_destroy(&card);
+}
+
 static void test_one_signal_for_many(void)
 {
 	struct guest_piece piece = { .gpa = CARD_TX, .len = CARD_HEADER + 60 };
@@ -475,17 +624,23 @@ static const struct unit units[] = {
 	{ "arp", test_arp },
 	{ "dhcp", test_dhcp },
 	{ "ipv6", test_ipv6 },
+	{ "ipv6_unasked", test_ipv6_unasked },
 	{ "echo", test_echo },
 	{ "udp", test_udp },
+	{ "pieces", test_pieces },
 	{ "merged_buffers", test_merged_buffers },
 	{ "single_buffers", test_single_buffers },
 	{ "tcp", test_tcp },
 	{ "tcp_few_buffers", test_tcp_few_buffers },
 	{ "publish", test_publish },
+	{ "publish_at_one_address", test_publish_at_one_address },
 	{ "publish_taken", test_publish_taken },
 	{ "waits_for_buffers", test_waits_for_buffers },
 	{ "single_too_small", test_single_too_small },
 	{ "reset_amid_frame", test_reset_amid_frame },
+	{ "reset_while_waiting", test_reset_while_waiting },
+	{ "kicks_for_buffers", test_kicks_for_buffers },
+	{ "full_ring", test_full_ring },
 	{ "one_signal_for_many", test_one_signal_for_many },
 };
 
