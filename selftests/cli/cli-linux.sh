@@ -23,7 +23,7 @@ t_bzimage()
 	never_said complaint
 }
 
-# The ELF kernel out of it, by its PVH entry; two CPUs; what a PC has.
+# The ELF kernel out of it, by its PVH entry; two CPUs; what a PC has. Its end is a reset.
 t_elf_with_two_cpus()
 {
 	linux 'grep -c ^processor /proc/cpuinfo
@@ -32,8 +32,9 @@ t_elf_with_two_cpus()
 		[ "$(date +%Y)" -ge 2024 ] && echo "time of day"
 		grep -q "timer\|LOC" /proc/interrupts && echo "interrupts"
 		[ -e /sys/firmware/acpi/tables/FACP ] && echo "ACPI"
-		complaints' \
-		--unpack --cpus 2 --net none
+		complaints
+		echo "end"; reboot -f; echo "after it"' \
+		--unpack --cpus 2 --net none --no-reboot
 	expect_status 0
 	expect_no_err
 	said 2
@@ -43,24 +44,25 @@ t_elf_with_two_cpus()
 	said "interrupts"
 	said "ACPI"
 	never_said complaint
+	said "end"
+	never_said "after it"
 }
 
-t_newer_kernel_with_four_cpus()
+# It asks for nothing any more, and yet it is a process like any other.
+t_newer_kernel_with_four_spinning_cpus()
 {
 	KERNEL=6.12
-	linux 'grep -c ^processor /proc/cpuinfo; uname -r | cut -c 1-5; complaints' --unpack \
-		--cpus 4 --net none
-	expect_status 0
+	start_linux 'grep -c ^processor /proc/cpuinfo; uname -r | cut -c 1-5; complaints
+		for cpu in 1 2 4; do taskset $cpu sh -c "while :; do :; done" & done
+		echo ready
+		while :; do :; done' --cpus 4 --net none
+	await ready
+	kill -INT "$pid"
+	end_status
+	expect_status 130
 	said 4
 	said 6.12.
 	never_said complaint
-}
-
-t_little_memory()
-{
-	linux 'grep MemTotal /proc/meminfo; echo alive' --unpack --mem 96M --net none
-	expect_status 0
-	said "alive"
 }
 
 # Above 4 GiB there is more: it is written and read there.
@@ -88,16 +90,16 @@ t_multiboot()
 	grep -q 'its command line$' "$tmp/said" || fail "its command line expected"
 }
 
-# As a user who may open the device and nothing else.
-t_ordinary_user()
+# Little memory, and a user who may open the device and nothing else.
+t_little_memory_of_an_ordinary_user()
 {
 	[ "$(id -u)" -eq 0 ] || skip "needs root"
-	make_initrd 'echo alive; status 3'
+	make_initrd 'grep MemTotal /proc/meminfo; echo alive; status 3'
 	chmod 644 "$tmp/initrd"
 	mode=$(stat -c %a "$DEVICE")
 	chmod 666 "$DEVICE"
 	as_nobody run "$GUESTS/vmlinuz-$KERNEL" --initrd "$tmp/initrd" --device "$DEVICE" \
-		--timeout 100 --append "$QUIET" --unpack
+		--timeout 100 --append "$QUIET" --unpack --mem 96M
 	chmod "$mode" "$DEVICE"
 	expect_status 3
 	said alive
@@ -135,19 +137,10 @@ t_disk_network_and_more()
 	"$LODGE" disk info "$disk" >"$tmp/info" || fail "lodge disk info"
 }
 
-t_virtio_console()
-{
-	linux 'cat /proc/cmdline >/dev/hvc0; echo "on hvc0" >/dev/hvc0' --unpack --net none \
-		--console stdio,virtio
-	expect_status 0
-	said "on hvc0"
-	said "console=hvc0 $QUIET"
-}
-
 # 100 MB in one transfer, and some the other way, with checksums: what slirp, the rings and
 # TCP do with much data. To make it all random would take too long: each copy of what is
-# lies a little further.
-t_much_network()
+# lies a little further. The console is virtio's.
+t_much_network_and_virtio_console()
 {
 	dd if=/dev/urandom of="$tmp/random" bs=1M count=4 2>/dev/null
 	i=0
@@ -164,59 +157,41 @@ t_much_network()
 	sum=$(md5sum <"$tmp/many")
 	httpd -f -p 127.0.0.1:8098 -h "$tmp" &
 	http=$!
-	linux 'network
+	linux 'exec >/dev/hvc0
+		cat /proc/cmdline
+		network
 		wget -q -O - http://10.0.2.2:8098/many | md5sum
 		base64 /dev/urandom | head -c 4000000 >/tmp/text
 		wget -q -O - --post-file /tmp/text http://10.0.2.2:8098/cgi-bin/sum >/tmp/sum
-		[ "$(md5sum </tmp/text)" = "$(cat /tmp/sum)" ] && echo "and back"' --unpack
+		[ "$(md5sum </tmp/text)" = "$(cat /tmp/sum)" ] && echo "and back"' --unpack \
+		--console stdio,virtio
 	kill "$http"
 	rm -rf "$tmp/many" "$tmp/cgi-bin"
 	expect_status 0
+	said "console=hvc0 $QUIET"
 	said "$sum"
 	said "and back"
 }
 
 # ---- how machines end --------------------------------------------------------------------
 
-t_reboot_ends_with_no_reboot()
-{
-	linux 'echo "start"; reboot -f' --unpack --net none --no-reboot
-	expect_status 0
-	said "start"
-	expect_no_err
-}
-
-# The second start differs by what the first left on the disk.
+# Each start differs by what the one before has left on the disk. The second ends by a panic,
+# behind which the guest resets itself (panic=-1), as it has no panic device any more.
 t_reboot_starts_again()
 {
 	new_disk 1M
-	linux 'read -r n </dev/vda; n=${n%%[!0-9]*}; n=$((${n:-0} + 1)); echo "start $n"
+	echo 0 | dd of="$disk" conv=notrunc 2>/dev/null
+	linux 'read -r n </dev/vda; n=$((n + 1)); echo "start $n"
 		echo "$n" | dd of=/dev/vda conv=notrunc,sync 2>/dev/null; sync
-		[ "$n" -ge 3 ] || reboot -f' --unpack --cpus 2 --net none --disk "$disk"
+		[ "$n" -ne 1 ] || reboot -f
+		[ "$n" -ne 2 ] || { rmmod pvpanic_pci; echo c >/proc/sysrq-trigger; }' \
+		--unpack --cpus 2 --net none --disk "$disk"
 	expect_status 0
+	expect_no_err
 	said "start 1"
 	said "start 2"
 	said "start 3"
-}
-
-t_power_button()
-{
-	start_linux 'trap "" TERM; echo ready
-		dd if=/dev/input/event0 bs=24 count=1 >/dev/null 2>&1
-		echo "pressed"' --net none
-	await ready
-	kill -TERM "$pid"
-	end_status
-	expect_status 0
-	said "pressed"
-}
-
-# Without its panic device the guest resets itself (panic=-1).
-t_panic_ends_with_no_reboot()
-{
-	linux 'rmmod pvpanic_pci; echo c >/proc/sysrq-trigger' --unpack --net none --no-reboot
-	expect_status 0
-	grep -q "Kernel panic" "$tmp/out" || fail "a panic expected"
+	tr -d '\r' <"$tmp/out" | grep -q "Kernel panic" || fail "a panic expected"
 }
 
 # expect_core FILE: an ELF core of the user's alone, with holes in it.
@@ -242,14 +217,14 @@ t_panic_dumps()
 	expect_core "$tmp/core"
 }
 
-# It is found by its PID and by its name, and lives on.
+# It is found by its PID and by its name, and lives on, until its power button is pressed.
 t_dump_of_a_running_guest()
 {
 	rm -f "$tmp/core"
 	start_linux 'echo ready; n=0
 		while [ ! -e /tmp/pressed ]; do n=$((n + 1)); done &
 		dd if=/dev/input/event0 bs=24 count=1 >/dev/null 2>&1
-		: >/tmp/pressed; wait; echo "lives on"' --net none --mem 128M --cpus 2
+		echo "pressed"; : >/tmp/pressed; wait; echo "lives on"' --net none --mem 128M --cpus 2
 	await ready
 	"$LODGE" list --json >"$tmp/list" || fail "lodge list"
 	grep -q "{\"pid\":$pid,\"name\":\"vmlinuz-$KERNEL\",\"cpus\":2,\"memory\":134217728," \
@@ -263,18 +238,9 @@ t_dump_of_a_running_guest()
 	kill -TERM "$pid"
 	end_status
 	expect_status 0
+	said "pressed"
 	said "lives on"
 	[ "$("$LODGE" list --json)" = '{"machines":[]}' ] || fail "still in the list"
-}
-
-# It asks for nothing and yet it is a process like any other.
-t_spinning_guest_is_killed()
-{
-	start_linux 'echo ready; while :; do :; done' --net none
-	await ready
-	kill -INT "$pid"
-	end_status
-	expect_status 130
 }
 
 # What the guest was told is on disk, is there when the VMM dies without a word.
