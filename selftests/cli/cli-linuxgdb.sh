@@ -5,7 +5,7 @@
 # The kernel's symbols are those that it carries itself (tools/host/kallsyms.py); they are
 # right where it was linked, so the guest is told not to move.
 
-QUIET="quiet panic=-1 nokaslr"
+QUIET="$QUIET nokaslr"
 PORT=1234
 
 have_gdb()
