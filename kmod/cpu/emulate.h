@@ -83,9 +83,9 @@ struct emu_ctx {
 	bool has_tzcnt, has_lzcnt;	/* of the CPU: else these are BSF and BSR */
 	const struct emu_ops *ops;
 	void *opaque;
-	u32 io_ready;		/* elements that pio_in() has, if it has been asked; else 0 */
-	/* out */
+	/* out; from here to io the caller clears it before emu_decode() */
 	struct emu_fault fault;
+	u32 io_ready;		/* elements that pio_in() has, if it has been asked; else 0 */
 	/* the instruction; read once, by emu_decode() */
 	u8 insn_len;
 	u8 insn[EMU_INSN_MAX];

@@ -409,9 +409,10 @@ static void load_segments(struct lodge_vcpu *vcpu, struct emu_ctx *ctx)
 
 static void load_ctx(struct lodge_vcpu *vcpu)
 {
+	const size_t from = offsetof(struct emu_ctx, fault);
 	struct emu_ctx *ctx = vcpu->emu;
 
-	memset(ctx, 0, offsetof(struct emu_ctx, io));
+	memset((void *)ctx + from, 0, offsetof(struct emu_ctx, io) - from);
 	load_gprs(vcpu);
 	ctx->rip = regs_rip(vcpu);
 	ctx->efer = vcpu->efer;
@@ -430,11 +431,11 @@ static void store_ctx(struct lodge_vcpu *vcpu, bool finished)
 	struct emu_ctx *ctx = vcpu->emu;
 	int i;
 
-	for (i = 0; i < NR_GPRS; i++)
-		if (ctx->gpr_dirty & BIT(i))
+	for (i = 0; ctx->gpr_dirty; i++, ctx->gpr_dirty >>= 1)
+		if (ctx->gpr_dirty & 1)
 			regs_set_gpr(vcpu, i, ctx->gpr[i]);
-	ctx->gpr_dirty = 0;
-	regs_set_rflags(vcpu, ctx->rflags);
+	if (ctx->rflags != regs_rflags(vcpu))
+		regs_set_rflags(vcpu, ctx->rflags);
 	if (finished) {
 		regs_set_rip(vcpu, ctx->rip);
 		regs_insn_done(vcpu);

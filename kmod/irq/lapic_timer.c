@@ -66,7 +66,9 @@ static void start(struct lodge_lapic *apic)
 
 void timer_stop(struct lodge_lapic *apic)
 {
-	hrtimer_cancel(&apic->timer.hr);
+	/* it has not been started since it was last stopped, if it has no moment to end at */
+	if (apic->timer.expires)
+		hrtimer_cancel(&apic->timer.hr);
 	apic->timer.expires = 0;
 	apic->vcpu->timer_tsc = 0;
 }

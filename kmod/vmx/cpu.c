@@ -79,6 +79,7 @@ static int vmx_on_here(void)
 		return -EIO;
 	}
 	c->on = true;
+	vmx_msrs_learn();
 	forget_translations();
 	return 0;
 }

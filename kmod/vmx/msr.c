@@ -90,15 +90,20 @@ static void on_user_return(struct user_return_notifier *urn)
 	local_irq_restore(flags);
 }
 
-static void arm(struct msr_cpu *c)
+/* They are constant from a CPU's start on, but for what a hypervisor does to them. */
+void vmx_msrs_learn(void)
 {
+	struct msr_cpu *c = this_cpu_ptr(&msr_cpu);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(switched); i++)
-		if (present[i]) {
+		if (present[i])
 			rdmsrl(switched[i], c->host[i]);
-			c->now[i] = c->host[i];
-		}
+}
+
+static void arm(struct msr_cpu *c)
+{
+	memcpy(c->now, c->host, sizeof(c->now));
 	c->urn.on_user_return = on_user_return;
 	user_return_notifier_register(&c->urn);
 	c->armed = true;

@@ -28,6 +28,8 @@ static inline void vmx_msrs_to_guest(struct lodge_vcpu *vcpu)
 
 /* The vCPU, which is loaded here, has new ones. */
 void vmx_msrs_changed(void);
+/* With interrupts off, when VMX has been turned on: the host's values. */
+void vmx_msrs_learn(void);
 /* With interrupts off: the host's values back; idempotent. */
 void vmx_msrs_to_host(void);
 

@@ -48,18 +48,18 @@ static noinline void save_host(struct lodge_vcpu *vcpu)
 	savesegment(ds, h->ds_sel);
 	savesegment(es, h->es_sel);
 	store_ldt(h->ldt_sel);
-	rdmsrl(MSR_FS_BASE, base);
+	base = __rdmsr(MSR_FS_BASE);
 	if (base != h->fs_base) {
 		vmwritel(HOST_FS_BASE, base);
 		h->fs_base = base;
 	}
-	rdmsrl(MSR_GS_BASE, base);
+	base = __rdmsr(MSR_GS_BASE);
 	if (base != h->gs_base) {
 		vmwritel(HOST_GS_BASE, base);
 		h->gs_base = base;
 	}
-	rdmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs_base);
-	wrmsrl(MSR_KERNEL_GS_BASE, vcpu->kernel_gs_base);
+	h->kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
+	native_wrmsrl(MSR_KERNEL_GS_BASE, vcpu->kernel_gs_base);
 	h->loaded = true;
 }
 
@@ -71,13 +71,13 @@ static void restore_host(struct lodge_vcpu *vcpu)
 	if (!h->loaded)
 		return;
 	h->loaded = false;
-	rdmsrl(MSR_KERNEL_GS_BASE, vcpu->kernel_gs_base);
+	vcpu->kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
 	if (h->ldt_sel)
 		put_back_ldt(h->ldt_sel);
 	/* before KERNEL_GS_BASE: loading a selector writes the base, too */
 	if (h->gs_sel)
 		load_gs_index(h->gs_sel);
-	wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs_base);
+	native_wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs_base);
 	if (h->fs_sel) {
 		loadsegment(fs, h->fs_sel);
 		wrmsrl(MSR_FS_BASE, h->fs_base);
