@@ -98,7 +98,7 @@ test:	## the tests (LONG=1: all); TEST=name CPUS=1|2 DEVICE=lodge|kvm|none|host|
 test-clients:	## the kernel's KVM selftests and QEMU on lodge and kvm_intel, a table (TEST=, CPUS=, DEVICE=)
 	@+$(MAKE) host-ready
 	@$(PY) tools/host/test.py --plan clients/plan --table --memory 2048 \
-		$(if $(TEST),--test '$(TEST)') $(if $(CPUS),--cpus $(CPUS)) \
+		$(if $(TEST),--test '$(TEST)') $(if $(CPUS),--cpus $(CPUS)) $(if $(LONG),--long) \
 		$(if $(DEVICE),--device $(DEVICE)) $(if $(ARGS),--args '$(ARGS)') \
 		$(if $(KEEP),--keep) $(if $(filter 0,$(V)),,--verbose)
 

@@ -597,8 +597,8 @@ def check_clients(write):
     rows = []
     for line in re.findall(r"(?m)^[a-z].*", source):
         head, _, note = line.partition(";")
-        _, name, cpus, _, lodge, kvm, *args = head.split()
-        rows.append([" ".join([name] + args), cpus, lodge, kvm, note.strip()])
+        _, name, cpus, _, lodge, kvm = head.split()[:6]
+        rows.append([name, cpus, lodge, kvm, note.strip()])
     Table("Documentation/clients.rst", "kvm-selftests").settle(sorted(rows), (0,), write)
 
 
