@@ -58,6 +58,7 @@ cli:
 
 selftests:
 	@+$(MAKE) $(QUIET) -C selftests O=$(BUILD)/selftests
+	@+$(MAKE) $(QUIET) -C clients/guest O=$(BUILD)/clients-guest
 
 # ---- the emulated host ---------------------------------------------------
 

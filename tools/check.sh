@@ -96,7 +96,7 @@ checkpatch_all()
 	mapfile -t files < <(sources kmod uapi | grep -v '/trace\.h$')
 	[ "${#files[@]}" -eq 0 ] || "${run[@]}" --ignore "$kernel_ignores" "${files[@]}"
 	"${run[@]}" --ignore "$kernel_ignores,$trace_ignores" kmod/trace.h
-	mapfile -t files < <(sources userspace-cli selftests tools)
+	mapfile -t files < <(sources userspace-cli selftests tools clients)
 	[ "${#files[@]}" -eq 0 ] || "${run[@]}" --ignore "$user_ignores" "${files[@]}"
 }
 check_shell()

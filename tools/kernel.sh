@@ -71,6 +71,7 @@ make_headers()
 GUEST_MODULES=(
 	virtio/virtio_ring virtio/virtio virtio/virtio_pci_legacy_dev
 	virtio/virtio_pci_modern_dev virtio/virtio_pci
+	virtio/virtio_mmio virtio/virtio_balloon
 	block/virtio_blk core/failover net/net_failover net/virtio_net
 	char/virtio_console hw_random/virtio-rng
 	acpi/button input/evdev pvpanic/pvpanic pvpanic/pvpanic-pci
@@ -132,7 +133,7 @@ point "$LODGE_BUILD/headers-$lane" "$dir/kdir"
 
 if [ "$what" = all ]; then
 	# a number for what is taken out of the package: raise it with make_image
-	dir=$LODGE_CACHE/kernel/$release.3
+	dir=$LODGE_CACHE/kernel/$release.4
 	[ -d "$dir" ] || say "unpacking Linux $release (one package, 30 MB)"
 	cached "$dir" make_image "$release"
 	point "$LODGE_BUILD/kernel-$lane" "$dir"

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 
+import guest
 import ktap
 import paths
+import vmms
 
 LIST = os.path.join(paths.CLIENTS, "kvm-selftests.list")
 
@@ -54,9 +56,23 @@ def _check_kernel_tests():
             sys.exit("lodge: %s %s" % (", ".join(sorted(names)), what))
 
 
+def _qemu_files(rows):
+    """Linux is large: only for those who boot it."""
+    return vmms.files(["qemu"]) + (
+        [] if all("boots*" in r.args for r in rows) else vmms.linux() + guest.debugger())
+
+
+def _libvirt_files(_rows):
+    return vmms.files(["qemu", "libvirt"])
+
+
 # program: the script of tools/ that fetches or builds, what is to be checked after it, and
 # the files for the host
-PARTS = {"kvm-selftests": ("kvm-selftests.sh", _check_kernel_tests, _kernel_files)}
+PARTS = {
+    "kvm-selftests": ("kvm-selftests.sh", _check_kernel_tests, _kernel_files),
+    "qemu": ("clients.sh", vmms.check, _qemu_files),
+    "libvirt": ("clients.sh", vmms.check, _libvirt_files),
+}
 
 
 def _used(rows):
@@ -77,7 +93,7 @@ def files(rows):
     used = _used(rows)
     found = [("clients/lib.sh", os.path.join(paths.CLIENTS, "lib.sh"))] if used else []
     for (_, _, collect), mine in used:
-        found += collect(mine)
+        found += [f for f in collect(mine) if f not in found]
     return found
 
 

@@ -113,7 +113,8 @@ def build(path, files, steps=None):
     """Writes an image to path.
 
     files: (name in the image, file here) or (name, bytes); executables keep
-    their mode.  steps: the agent's list, or None for a shell on the console.
+    their mode, are stripped and have their libraries added. (name, file here,
+    mode) is taken as it is.  steps: the agent's list, or None for a shell on the console.
     """
     # Not while another make writes what is read here.
     with open(os.path.join(paths.BUILD, ".lock"), "w", encoding="ascii") as lock:
@@ -124,6 +125,9 @@ def build(path, files, steps=None):
 def _build(path, files, steps):
     tmp = os.path.dirname(path)
     cpio = base(tmp)
+    for name, source, mode in (f for f in files if len(f) == 3):
+        cpio.add(name, read(source), mode)
+    files = [f for f in files if len(f) == 2]
     for name, source in files:
         if isinstance(source, bytes):
             cpio.add(name, source)

@@ -15,6 +15,7 @@ import argparse
 import os
 import sys
 
+import vmms
 import guest
 import image
 import klog
@@ -45,6 +46,9 @@ def arguments():
     parser.add_argument("-w", "--firmware", default="", help="novmx: VT-x locked off")
     parser.add_argument("-g", "--guests", action="store_true",
                         help="Linux for guests, in /guest, and gdb with its symbols")
+    parser.add_argument("-C", "--clients", action="append", default=[],
+                        choices=sorted(vmms.SETS),
+                        help="other people's programs, in /clients (see clients/lib.sh)")
     parser.add_argument("-n", "--no-load", action="store_true", help="do not load lodge.ko")
     parser.add_argument("-l", "--full-log", action="store_true",
                         help="print the kernel's log from its first line")
@@ -70,6 +74,10 @@ def files(options):
         found.append(("guest", guests))
     if options.guests:
         found += guest.files() + guest.debugger()
+    if options.clients:
+        found += vmms.files(options.clients) + vmms.linux() + [
+            ("clients/%s.sh" % name, os.path.join(paths.CLIENTS, name + ".sh"))
+            for name in options.clients + ["lib"]]
     return found
 
 
