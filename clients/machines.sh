@@ -5,6 +5,9 @@
 # and its monitor, and how what it says is waited for. Behind lib.sh and the tests' words
 # of the command's own tests (subtests.sh in the emulated host).
 #
+# CPU is the processor (host), LIMIT how many seconds QEMU may live (100), ACCEL another
+# accelerator than kvm, to try a test without one.
+#
 # Debian's programs are in a root folder of their own, in which they find all at its
 # Debian place; /tmp is the same in it.
 
