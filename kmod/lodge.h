@@ -282,6 +282,8 @@ struct lodge_vcpu {
 		u64 rip;
 		bool write, pending;
 	} tpr_access;			/* (V) to be told */
+	u64 async_pf_msr;		/* (V) kept for whoever asks: cpu/async_pf.c */
+	u8 async_pf_vector;		/* (V) likewise */
 	u64 poll_control;		/* (V) bit 0: the host may look before it sleeps */
 	u32 pv_features;		/* (V) CPUID leaf 0x40000001 */
 	bool pv_enforce;		/* (V) what is not in there does not exist */

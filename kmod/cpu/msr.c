@@ -25,6 +25,7 @@
 #include "../vmx/regs.h"
 #include "../vmx/run.h"
 #include "../vmx/tsc.h"
+#include "async_pf.h"
 #include "clock.h"
 #include "cpuid.h"
 #include "cr.h"
@@ -621,10 +622,12 @@ static const struct msr_row rows[] = {
 	{ APIC_BASE_MSR, APIC_BASE_MSR + 0xff, 0, read_x2apic, write_x2apic },
 	ONE(MSR_IA32_XSS, SAVED, read_xss, write_xss, .there = cpuid_offers_xsaves),
 	{ MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, SAVED, read_pvclock, write_pvclock },
+	ONE(MSR_KVM_ASYNC_PF_EN, SAVED, async_pf_read, async_pf_write),
 	ONE(MSR_KVM_STEAL_TIME, SAVED, read_steal, write_steal, .there = steal_is_known),
 	ONE(MSR_KVM_PV_EOI_EN, SAVED, read_pv_eoi, write_pv_eoi, HOME(pv_eoi_msr)),
 	ONE(MSR_KVM_POLL_CONTROL, SAVED, read_poll_control, write_poll_control,
 	    HOME(poll_control), 1),
+	{ MSR_KVM_ASYNC_PF_INT, MSR_KVM_ASYNC_PF_ACK, SAVED, async_pf_read, async_pf_write },
 	ONE(MSR_EFER, 0, read_efer, do_write_efer),
 	{ MSR_STAR, MSR_SYSCALL_MASK, SAVED, read_switched, write_switched },
 	{ MSR_FS_BASE, MSR_GS_BASE, OPEN, read_base, write_base },
