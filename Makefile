@@ -25,6 +25,9 @@ LONG ?=
 CPUS ?=
 DEVICE ?=
 KEEP ?=
+# For `make bench`: rows to be measured, and how often.
+ONLY ?=
+ROUNDS ?=
 # More arguments for the emulated host's kernel, as slub_debug=FZPU.
 ARGS ?=
 # Work on with what could be built.  Not for judging a change: a program that
@@ -42,8 +45,8 @@ LOCKED := mkdir -p $(BUILD) && flock $(BUILD)/.lock
 QUIET := $(if $(filter 0,$(V)),-s)
 PY := python3 -B
 
-.PHONY: all module cli selftests check-harness host-ready host-setup host-build test test-clients demo shell \
-	check load unload install uninstall clean distclean help
+.PHONY: all module cli selftests check-harness host-ready host-setup host-build test test-clients demo \
+	bench shell check load unload install uninstall clean distclean help
 
 all:	## the module for this machine's kernel, the CLI and the tests (KDIR=, KERNEL=)
 	@tools/deps.sh build
@@ -105,6 +108,11 @@ test-clients:	## the kernel's KVM selftests and QEMU on lodge and kvm_intel, a t
 
 demo:	## boots Debian's kernel as a guest in the emulated host; DEVICE=lodge|kvm, HOST=local
 	@HOST=$(HOST) DEVICE=$(DEVICE) CPUS=$(CPUS) tools/demo.sh
+
+bench:	## lodge beside kvm_intel, into Documentation/performance.rst; ONLY=rows ROUNDS=n ARGS=
+	@+$(MAKE) host-ready
+	@$(PY) tools/host/bench.py $(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(ARGS),--args '$(ARGS)')
 
 shell:	## a root shell in the emulated host, the module loaded (CPUS=2, KERNEL=6.12)
 	@+$(MAKE) host-ready

@@ -21,6 +21,7 @@ extern const struct command cmd_doctor;
 extern const struct command cmd_disk;
 extern const struct command cmd_list;
 extern const struct command cmd_dump;
+extern const struct command cmd_bench;
 
 /*
  * getopt_long() that tells in words what is wrong with an option. Returns the

@@ -16,6 +16,7 @@ static const struct command * const commands[] = {
 	&cmd_list,
 	&cmd_dump,
 	&cmd_caps,
+	&cmd_bench,
 	&cmd_disk,
 	&cmd_doctor,
 };

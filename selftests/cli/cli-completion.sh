@@ -151,6 +151,19 @@ t_disk()
 	offers "lodge disk create image --"
 }
 
+t_bench()
+{
+	offers "lodge bench " exits rows
+	offers "lodge bench rows "
+	offers "lodge bench exits --" --device --vs --only --rounds --json
+	offers "lodge bench exits --rounds "
+	# It asks the command itself.
+	PATH=$(dirname "$LODGE"):$PATH
+	offers "lodge bench exits --only cpu" cpuid cpuid-last
+	offers "lodge bench exits --only out,cpuid-" out,cpuid-last
+	offers "lodge bench exits --only=wb" wbinvd
+}
+
 # What is behind the cursor does not count.
 t_cursor_within_a_line()
 {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash disable=SC2154,SC2317,SC2034
 #
-# The other commands: help, version, caps, disk, doctor.
+# The other commands: help, version, caps, disk, doctor. lodge bench has a test of its own.
 
 t_help()
 {
@@ -9,11 +9,11 @@ t_help()
 		lodge $arguments
 		expect_status 0
 		expect_no_err
-		for word in run list dump caps disk doctor help; do
+		for word in run list dump caps bench disk doctor help; do
 			grep -q "^  $word " "$tmp/out" || fail "no word about $word"
 		done
 	done
-	for word in run list dump caps disk doctor; do
+	for word in run list dump caps bench disk doctor; do
 		lodge help $word
 		expect_status 0
 		grep -q "^usage: lodge $word" "$tmp/out" || fail "no usage"

@@ -175,7 +175,7 @@ def check_files(_):
     """Every file of the module, and of the command, is in its table."""
     compare_files("Documentation/README.rst", "files", "kmod", (".c", ".h", ".S", "Makefile"))
     compare_files("Documentation/vmm.rst", "cli-files", "userspace-cli",
-                  (".c", ".h", ".asl", "Makefile", ".bash-completion"))
+                  (".c", ".h", ".S", ".asl", "Makefile", ".bash-completion"))
 
 
 def compare_files(doc, name, folder, endings):

@@ -5,17 +5,20 @@ of the demonstration says, the list of the kernel's tests.
 Run by `make check`.
 """
 
+import json
 import os
 import re
 import struct
 import tempfile
 import unittest
 
+import bench
 import clients
 import demo
 import kallsyms
 import klog
 import ktap
+import machine
 import plan
 
 
@@ -368,6 +371,58 @@ class Clients(unittest.TestCase):
             ["y", "1", "pass", "fail"],
             ["z", "2", "pass", "-"],
             ["t:b", "2", "fail", "-", "lodge: timeout: killed at its time limit"]])
+
+
+class Bench(unittest.TestCase):
+    ROW = {"name": "out", "what": "OUT", "batch": 16, "cpus": 1, "ratio": 0.5, "results": [
+        {"state": "measured", "median": 1000.4, "min": 1, "q1": 990, "q3": 1010, "max": 2000},
+        {"state": "measured", "median": 2000.4, "min": 1, "q1": 1000, "q3": 2010, "max": 4000}]}
+    OTHER = {"name": "ipi", "what": "IPI", "batch": 16, "cpus": 2, "ratio": None, "results": [
+        {"state": "skipped", "reason": "no"}, {"state": "skipped", "reason": "no"}]}
+
+    def test_pieces_are_put_together(self):
+        text = json.dumps({"unit": "tsc-ticks", "rows": ["x" * 5000]}).replace(" ", "")
+        lines = ["before", text[:4096], text[4096:], "after"]
+        report, words = bench.heard(lines)
+        self.assertEqual(len(report["rows"][0]), 5000)
+        self.assertEqual(words, "before\n\nafter")
+
+    def test_no_report(self):
+        with self.assertRaisesRegex(bench.Bad, "lodge: no"):
+            bench.heard(["lodge: no"])
+
+    def test_failures_and_skips(self):
+        bad = dict(self.ROW, results=[self.ROW["results"][0], {"state": "failed", "reason": "x"}])
+        report = {"devices": ["/dev/a", "/dev/b"], "rows": [self.ROW, self.OTHER, bad]}
+        self.assertEqual(bench.failures(report), ["out on /dev/b: x"])
+        self.assertEqual(bench.skipped(report), ["ipi"])
+
+    def test_figures(self):
+        self.assertEqual([bench.figure(r) for r in self.ROW["results"]], ["1,000", "~2,000"])
+        self.assertEqual(bench.figure(self.OTHER["results"][0]), "none")
+        self.assertAlmostEqual(bench.mean([{"ratio": 0.25}, {"ratio": None}, {"ratio": 4}]), 1)
+        self.assertIsNone(bench.mean([self.OTHER]))
+
+    def test_table_between_the_markers(self):
+        found = {m: {"out": self.ROW, "ipi": self.OTHER} for m in bench.MITIGATIONS}
+        lines = bench.tables(found, ["out", "ipi"])
+        with tempfile.NamedTemporaryFile("w", suffix=".rst") as f:
+            f.write("a\n%s\nold\n%s\nb\n" % (bench.BEGIN, bench.END))
+            f.flush()
+            bench.write(f.name, lines)
+            with open(f.name, encoding="utf-8") as g:
+                text = g.read()
+        self.assertNotIn("old", text)
+        self.assertTrue(text.startswith("a\n" + bench.BEGIN + "\n\n==="))
+        self.assertTrue(text.endswith("===\n\n" + bench.END + "\nb\n"))
+        self.assertRegex(text, r"\nout +1,000 +~2,000 +0.50 +1,000 +~2,000 +0.50\n")
+        self.assertRegex(text, r"\nipi \(2 CPUs\) +none +none +none +none\n")
+        self.assertRegex(text, r"\ngeometric mean +0.50 +0.50\n")
+
+    def test_no_markers(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".rst") as f:
+            with self.assertRaises(machine.Trouble):
+                bench.write(f.name, [])
 
 
 if __name__ == "__main__":
