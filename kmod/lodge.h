@@ -207,6 +207,7 @@ struct lodge_vcpu {
 	bool triple_fault;		/* (V) the guest has shut down */
 	bool has_run;			/* (V) entered the guest at least once */
 	bool has_breakpoints;		/* (V) the debug registers must be loaded to enter */
+	bool l1d_used;			/* (V) for what no guest may see: vmx/mitigate.c */
 	bool to_tell;			/* (V) something in it that settle() has to look at */
 	unsigned long rcu_told;		/* (V) jiffies when RCU last heard of an entry */
 	enum lodge_event entering;	/* (V) goes in with this entry */

@@ -563,6 +563,7 @@ static enum emulate_result execute(struct lodge_vcpu *vcpu)
 static void begin(struct lodge_vcpu *vcpu)
 {
 	vcpu->stats.emulated++;
+	vcpu->l1d_used = true;
 	forget_io(vcpu);
 	vcpu->emu_no_memory = false;
 	vcpu->emu_race = false;

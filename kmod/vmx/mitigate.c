@@ -10,6 +10,7 @@
  * predictors and branch history: enter.S; IBRS: here).  SDM vol. 3A 18 and the
  * kernel's Documentation/admin-guide/hw-vuln.
  */
+#include <linux/hardirq.h>
 #include <linux/gfp.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -28,6 +29,7 @@
 #define LINE_BYTES	64
 
 bool mitigate_flush_l1d __ro_after_init;
+static bool flush_always __ro_after_init;	/* not only when there is something to hide */
 static const u8 *flush_buffer __ro_after_init;	/* where there is no command for it */
 
 static bool l1tf_needs_flush(void)
@@ -54,6 +56,8 @@ int mitigate_init(void)
 		flush_buffer = page_address(page);
 	}
 	mitigate_flush_l1d = true;
+	flush_always = l1tf_mitigation == L1TF_MITIGATION_FULL ||
+		       l1tf_mitigation == L1TF_MITIGATION_FULL_FORCE;
 	return 0;
 }
 
@@ -75,9 +79,30 @@ static void flush_by_reading(void)
 	barrier_nospec();
 }
 
-/* At every entry: costly where it is needed, and it is needed on old CPUs only. */
-void mitigate_flush(void)
+/*
+ * What the host has touched since the last entry that no guest may see: memory of other
+ * tasks, where this one was scheduled or an interrupt came, and what user space, the
+ * emulator or a fault had to look at.  A kernel without KVM does not note interrupts.
+ */
+static bool host_data_is_cached(struct lodge_vcpu *vcpu)
 {
+	bool cached = vcpu->l1d_used || flush_always;
+
+	vcpu->l1d_used = false;
+#if IS_ENABLED(CONFIG_KVM_INTEL)
+	cached |= kvm_get_cpu_l1tf_flush_l1d();
+	kvm_clear_cpu_l1tf_flush_l1d();
+#else
+	cached = true;
+#endif
+	return cached;
+}
+
+/* Costly where it is needed, and it is needed on old CPUs only. */
+void mitigate_flush(struct lodge_vcpu *vcpu)
+{
+	if (!host_data_is_cached(vcpu))
+		return;
 	if (flush_buffer)
 		flush_by_reading();
 	else

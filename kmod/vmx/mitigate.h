@@ -8,13 +8,13 @@
 int mitigate_init(void);
 void mitigate_free(void);
 extern bool mitigate_flush_l1d;		/* __ro_after_init */
-void mitigate_flush(void);
+void mitigate_flush(struct lodge_vcpu *vcpu);
 
 /* With interrupts off, right before an entry. */
-static inline void mitigate_entry(void)
+static inline void mitigate_entry(struct lodge_vcpu *vcpu)
 {
 	if (unlikely(mitigate_flush_l1d))
-		mitigate_flush();
+		mitigate_flush(vcpu);
 }
 
 /* Another vCPU than the last one becomes current on this CPU. */

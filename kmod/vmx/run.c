@@ -101,6 +101,7 @@ void vmx_load(struct lodge_vcpu *vcpu)
 	if (vcpu->vmcs.cpu != cpu)
 		vmx_deactivate(&vcpu->vmcs);
 	vmx_activate(&vcpu->vmcs);
+	vcpu->l1d_used = true;
 	if (vcpu->vmcs.cpu != cpu)
 		return;		/* VMX is gone; the run loop refuses to enter */
 	if (vcpu->host.cpu != cpu)
@@ -320,7 +321,7 @@ void vmx_run(struct lodge_vcpu *vcpu)
 	}
 	if (unlikely(debug))
 		debug_to_guest(vcpu);
-	mitigate_entry();
+	mitigate_entry(vcpu);
 
 	enter_and_leave(vcpu);
 
