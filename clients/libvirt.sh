@@ -50,7 +50,7 @@ daemon()
 	trap end_machines EXIT
 	configure
 	rm -rf "$ROOT/run/libvirt"
-	timeout -s KILL 100 env "PATH=$DEBIAN" "$BUSYBOX" chroot "$ROOT" libvirtd >"$tmp/daemon.out" 2>&1 &
+	timeout -s KILL 200 env "PATH=$DEBIAN" "$BUSYBOX" chroot "$ROOT" libvirtd >"$tmp/daemon.out" 2>&1 &
 	pids=$!
 	until [ -S "$ROOT/run/libvirt/libvirt-sock" ]; do
 		kill -0 "$pids" 2>/dev/null || libvirt_failed "libvirtd ended"
