@@ -87,9 +87,8 @@ t_virt_host_validate()
 	answered '/dev/kvm is accessible *: PASS'
 }
 
-t_capabilities()
+capabilities()
 {
-	daemon
 	virsh capabilities
 	answered "<domain type='kvm'"
 	virsh domcapabilities --virttype kvm --machine q35
@@ -142,9 +141,8 @@ until_shut_off()
 }
 
 # Its power button is pressed, and it goes off.
-t_domain_starts_and_shuts_down()
+domain_shuts_down()
 {
-	daemon
 	domain pc "pit apic smp button" host-passthrough
 	virsh create "$tmp/domain.xml"
 	await_domain "waits for the power button"
@@ -158,9 +156,9 @@ t_domain_starts_and_shuts_down()
 }
 
 # suspend and resume, then its end by force; its processor is the host's as libvirt knows it.
-t_domain_is_paused_and_destroyed()
+domain_is_destroyed()
 {
-	daemon
+	rm -f "$tmp/d.said"
 	domain q35 "smp walk" host-model
 	virsh create "$tmp/domain.xml"
 	await_domain walking
@@ -172,6 +170,15 @@ t_domain_is_paused_and_destroyed()
 	answered running
 	virsh destroy d
 	until_shut_off
+}
+
+# One daemon for all: it asks QEMU for so much first that this takes a minute here.
+t_capabilities_and_domains()
+{
+	daemon
+	capabilities
+	domain_shuts_down
+	domain_is_destroyed
 }
 
 run_tests
