@@ -120,10 +120,17 @@ static const struct stat_row vm_stats[] = {
 
 /* ---- the file, as it is at one moment ------------------------------------------- */
 
+/* A kvm_stats_desc whose name has its room. */
 struct stat_desc {
-	struct kvm_stats_desc d;
+	u32 flags;
+	s16 exponent;
+	u16 size;
+	u32 offset;
+	u32 bucket_size;
 	char name[NAME_SIZE];
 };
+
+static_assert(offsetof(struct stat_desc, name) == offsetof(struct kvm_stats_desc, name));
 
 struct stat_file {
 	struct kvm_stats_header head;
@@ -154,7 +161,7 @@ static void describe(struct stat_file *f, const struct stat_row *rows, int count
 		.data_offset = data,
 	};
 	for (i = 0; i < count; i++) {
-		f->desc[i].d = (struct kvm_stats_desc) {
+		f->desc[i] = (struct stat_desc) {
 			.flags = rows[i].flags, .exponent = rows[i].exponent,
 			.size = rows[i].count, .offset = at, .bucket_size = rows[i].bucket,
 		};

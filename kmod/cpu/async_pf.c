@@ -54,7 +54,7 @@ bool async_pf_write(struct lodge_vcpu *vcpu, const struct msr_access *a)
 		return write_enable(vcpu, a->value);
 	if (!cpuid_pv_allows(vcpu, KVM_FEATURE_ASYNC_PF_INT))
 		return false;
-	/* an acknowledgement of what was not sent */
+	/* it says that what was never sent has been seen */
 	if (a->index == MSR_KVM_ASYNC_PF_ACK)
 		return true;
 	if (a->value > 0xff || (a->value && !vcpu->apic))
