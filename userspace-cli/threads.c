@@ -224,11 +224,25 @@ static void do_reset(struct machine *m)
 
 /* ---- what the main thread waits for ------------------------------------------ */
 
+/*
+ * Pages for the frame of a signal and for last words: when the host has no more memory, a
+ * thread whose stack needs another page to be told so is killed instead.
+ */
+static __attribute__((noinline)) void touch_stack(void)
+{
+	volatile char room[16 * 4096];
+	size_t i;
+
+	for (i = 0; i < sizeof(room); i += 4096)
+		room[i] = 0;
+}
+
 static void *cpu_thread(void *arg)
 {
 	struct cpu *cpu = arg;
 	struct machine *m = cpu->machine;
 
+	touch_stack();
 	loop_run(cpu);
 	/* One that never comes back stands still, too. */
 	pthread_mutex_lock(&m->run_lock);
@@ -347,6 +361,7 @@ static void start_cpus(struct machine *m)
 {
 	unsigned int i;
 
+	touch_stack();
 	for (i = 0; i < m->nr_cpus; i++)
 		cpu_pause(&m->cpus[i]);
 	for (i = 0; i < m->nr_cpus; i++) {

@@ -18,6 +18,7 @@
 
 #define ADDRESS		(~(u64)0x3f)
 #define RESERVED	0x30
+#define WANTED		(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
 
 bool async_pf_read(struct lodge_vcpu *vcpu, struct msr_access *a)
 {
@@ -42,7 +43,8 @@ static bool write_enable(struct lodge_vcpu *vcpu, u64 value)
 	/* without a local APIC in the kernel nobody could send anything */
 	if (!vcpu->apic)
 		return !value;
-	if ((value & KVM_ASYNC_PF_ENABLED) && !mem_is_ram(vcpu->vm, value & ADDRESS, true))
+	/* only both together ask for events, and those are interrupts */
+	if ((value & WANTED) == WANTED && !mem_is_ram(vcpu->vm, value & ADDRESS, true))
 		return false;
 	vcpu->async_pf_msr = value;
 	return true;

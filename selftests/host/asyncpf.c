@@ -42,7 +42,8 @@ SUBTEST(class13_values)
 	/* reserved bits, and where no memory is */
 	CHECK_EQ(msr_wr_vector(vcpu, MSR_EN, here | ENABLED | 0x10), GP);
 	CHECK_EQ(msr_wr_vector(vcpu, MSR_EN, here | ENABLED | 0x20), GP);
-	CHECK_EQ(msr_wr_vector(vcpu, MSR_EN, MMIO_GPA | ENABLED), GP);
+	CHECK_EQ(msr_wr_vector(vcpu, MSR_EN, MMIO_GPA | ENABLED | BY_INTERRUPT), GP);
+	msr_wr(vcpu, MSR_EN, MMIO_GPA | ENABLED);
 	msr_wr(vcpu, MSR_EN, 0);
 	CHECK_EQ(msr_rd(vcpu, MSR_EN), 0);
 	msr_wr(vcpu, MSR_ACK, 1);
