@@ -567,6 +567,7 @@ static void begin(struct lodge_vcpu *vcpu)
 	forget_io(vcpu);
 	vcpu->emu_no_memory = false;
 	vcpu->emu_race = false;
+	vcpu->emu_known.valid = false;
 	load_ctx(vcpu);
 }
 
@@ -574,7 +575,6 @@ static enum emulate_result emulate(struct lodge_vcpu *vcpu)
 {
 	enum emu_status st;
 
-	begin(vcpu);
 	st = emu_decode(vcpu->emu);
 	trace_lodge_emulate_insn(vcpu->emu->rip, vcpu->emu->insn, vcpu->emu->insn_len,
 				 st != EMU_OK);
@@ -591,7 +591,7 @@ static enum emulate_result emulate(struct lodge_vcpu *vcpu)
 
 enum emulate_result emulate_insn(struct lodge_vcpu *vcpu)
 {
-	vcpu->emu_known.valid = false;
+	begin(vcpu);
 	return emulate(vcpu);
 }
 
@@ -600,6 +600,7 @@ enum emulate_result emulate_access(struct lodge_vcpu *vcpu, gpa_t gpa)
 {
 	u64 both = EPT_VIOLATION_GVA_IS_VALID | EPT_VIOLATION_GVA_TRANSLATED;
 
+	begin(vcpu);
 	vcpu->emu_known.valid = (vcpu->exit_qual & both) == both;
 	if (vcpu->emu_known.valid) {
 		vcpu->emu_known.linear = vmreadl(GUEST_LINEAR_ADDRESS) & PAGE_MASK;
