@@ -284,9 +284,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except machine.Trouble as e:
-        sys.exit("lodge: %s" % e)
-    except KeyboardInterrupt:
-        os._exit(130)
+    machine.run_program(main)

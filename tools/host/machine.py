@@ -9,6 +9,7 @@ import os
 import selectors
 import shutil
 import subprocess
+import sys
 import time
 
 import paths
@@ -68,6 +69,16 @@ BIOS_ALLOWS = [(b"\xb9\x3a\x00\x00\x00\x0f\x32" + prefix + b"\x83\xc8\x05\x0f\x3
 
 class Trouble(Exception):
     """Something about the emulated host itself; the message says what."""
+
+
+def run_program(main):
+    """End the process as main() says; Ctrl-C does not wait for its threads."""
+    try:
+        sys.exit(main())
+    except Trouble as e:
+        sys.exit("lodge: %s" % e)
+    except KeyboardInterrupt:
+        os._exit(130)
 
 
 def bios_without_vmx(source, target):
