@@ -617,13 +617,18 @@ static struct vcpu *eoi_vcpu(void)
 
 /*
  * No interrupt is lost or stays in service, whether the offer is made or not. It is made
- * where the CPU does not take ends by itself, if nobody waits for this one.
+ * where the CPU does not take ends by itself, if nobody waits for this one. An interrupt
+ * of the host's between the two takes it back, and nobody promises to make it again.
  */
 SUBTEST(pv_eoi)
 {
 	struct vcpu *vcpu = eoi_vcpu();
+	u64 offers = vcpu_expect_sync(vcpu, 1);
 
-	CHECK_EQ(vcpu_expect_sync(vcpu, 1), param_on("enable_apicv") ? 0 : 100);
+	if (param_on("enable_apicv"))
+		CHECK_EQ(offers, 0);
+	else
+		CHECK(offers >= 80 && offers <= 100);
 	vcpu_expect_done(vcpu);
 }
 
