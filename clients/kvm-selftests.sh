@@ -35,23 +35,26 @@ rows()
 
 # ---- what a test needs of the host --------------------------------------------------
 
-# The kernel's nx_huge_pages_test.sh, for a host without sudo.
+# nx_huge_pages ON RATIO PERIOD: both modules have these parameters.
+nx_huge_pages()
+{
+	cd /sys/module/lodge/parameters 2>/dev/null || cd /sys/module/kvm/parameters || return
+	echo "$1" >nx_huge_pages
+	echo "$2" >nx_huge_pages_recovery_ratio
+	echo "$3" >nx_huge_pages_recovery_period_ms
+}
+
+# What the kernel's nx_huge_pages_test.sh does, for a host without sudo.
 before_nx_huge_pages_test()
 {
 	echo 3 >/proc/sys/vm/nr_hugepages
-	cd /sys/module/kvm/parameters 2>/dev/null || return 0
-	echo 1 >nx_huge_pages
-	echo 1 >nx_huge_pages_recovery_ratio
-	echo 100 >nx_huge_pages_recovery_period_ms
+	nx_huge_pages 1 1 100
 }
 
 after_nx_huge_pages_test()
 {
 	echo 0 >/proc/sys/vm/nr_hugepages
-	cd /sys/module/kvm/parameters 2>/dev/null || return 0
-	echo off >nx_huge_pages
-	echo 0 >nx_huge_pages_recovery_ratio
-	echo 0 >nx_huge_pages_recovery_period_ms
+	nx_huge_pages 0 60 0
 }
 
 hook()

@@ -4,6 +4,7 @@
  * answers to KVM_CHECK_EXTENSION, and what KVM_ENABLE_CAP does with those that
  * change a machine.  What is not in the table is not there.
  */
+#include <linux/capability.h>
 #include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <asm/cpufeature.h>
@@ -130,6 +131,20 @@ static int disable_exits(struct lodge_vm *vm, const __u64 *args)
 	return 0;
 }
 
+/* Whoever may crash the host may also let a guest try. */
+static int disable_nx_huge_pages(struct lodge_vm *vm, const __u64 *args)
+{
+	if (args[0])
+		return -EINVAL;
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
+	/* what is mapped stays as it is */
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	vm->nx_huge = false;
+	return 0;
+}
+
 static int has_xsave(void)
 {
 	return boot_cpu_has(X86_FEATURE_XSAVE);
@@ -231,6 +246,7 @@ static const struct {
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS2, QUIRKS, NULL, disable_quirks2 },
 	{ KVM_CAP_VM_TSC_CONTROL, 0, can_scale_tsc },
+	{ KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, 1, NULL, disable_nx_huge_pages },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1, NULL, enable_triple_fault_event },
 	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, LODGE_MAX_RING_BYTES, NULL, enable_dirty_ring },
 };

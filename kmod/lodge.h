@@ -381,6 +381,10 @@ struct lodge_vm {
 	u64 *ept_root;			/* (C); entries (E) */
 	hpa_t eptp;			/* (C) */
 	u64 ept_pages[3];		/* (E), read by anybody: mapped, of 4K, 2M, 1G */
+	bool nx_huge;			/* (C) once there is a vCPU: no code from large pages */
+	struct list_head nx_list;	/* (E) tables split for that; mem/ept.c */
+	u64 nx_splits;			/* (E), read by anybody: how many */
+	struct delayed_work nx_recovery;	/* mem/nx_huge.c */
 	atomic64_t ept_gen;		/* (A) mem/ept.c */
 	u64 *ept_gen_seen;		/* (A) one per possible CPU, by that CPU only */
 	struct mmu_notifier mn;

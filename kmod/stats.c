@@ -88,7 +88,7 @@ static const struct stat_row vcpu_stats[] = {
 
 /* Of a machine; gathered when they are read. */
 struct vm_snapshot {
-	u64 tlb_flushes, vcpus, pages[3];
+	u64 tlb_flushes, vcpus, pages[3], nx_splits;
 };
 
 static void gather_vm(const struct lodge_vm *vm, struct vm_snapshot *now)
@@ -97,6 +97,7 @@ static void gather_vm(const struct lodge_vm *vm, struct vm_snapshot *now)
 		/* it begins with 1 */
 		.tlb_flushes = atomic64_read(&vm->ept_gen) - 1,
 		.vcpus = READ_ONCE(vm->nr_vcpus),
+		.nx_splits = READ_ONCE(vm->nx_splits),
 		.pages = { vm->ept_pages[0], vm->ept_pages[1], vm->ept_pages[2] },
 	};
 }
@@ -115,6 +116,7 @@ static const struct stat_row vm_stats[] = {
 	ROW(pages_4k, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, pages[0]),
 	ROW(pages_2m, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, pages[1]),
 	ROW(pages_1g, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, pages[2]),
+	ROW(nx_lpage_splits, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, nx_splits),
 	ROW(vcpus, KVM_STATS_TYPE_INSTANT, 0, 1, 0, struct vm_snapshot, vcpus),
 };
 

@@ -21,6 +21,7 @@
 #include "irqchip.h"
 #include "mem/ept.h"
 #include "mem/notifier.h"
+#include "mem/nx_huge.h"
 #include "mem/slots.h"
 #include "vcpu.h"
 #include "vm.h"
@@ -40,6 +41,7 @@ struct lodge_vm *vm_create(void)
 	spin_lock_init(&vm->coalesced_lock);
 	spin_lock_init(&vm->irq_lock);
 	irqfd_init(vm);
+	nx_huge_init(vm);
 	xa_init(&vm->vcpu_ids);
 	vm->coalesced_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!vm->coalesced_page)
@@ -92,6 +94,7 @@ static void vm_destroy(struct lodge_vm *vm)
 	pvclock_vm_exit(vm);
 	preempt_notifier_dec();
 	notifier_unregister(vm);
+	nx_huge_stop(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_free(vm->vcpus[i]);
 	vmx_cpus_put();

@@ -25,11 +25,6 @@
 #include "../vmx/insn.h"
 #include "ept.h"
 
-static int nx_huge_pages __ro_after_init = -1;
-module_param(nx_huge_pages, int, 0444);
-MODULE_PARM_DESC(nx_huge_pages,
-		 "no code from large pages: 1 on, 0 off, -1 where the CPU's erratum asks (default)");
-
 #define EPT_LARGE	BIT_ULL(7)
 #define EPT_ADDR	GENMASK_ULL(51, 12)
 #define EPT_ENTRIES	512
@@ -71,7 +66,44 @@ static unsigned int index_at(gfn_t gfn, int level)
 
 static u64 make_table(u64 *table)
 {
+	virt_to_page(table)->index = 0;		/* see note_nx_split() */
 	return __pa(table) | VMX_EPT_RWX_MASK;
+}
+
+/*
+ * The small pages of this table could be one large page, did not code run from them.
+ * Such tables are on vm->nx_list by their struct page, whose index is the first gfn
+ * with a bit that is never 0.
+ */
+static void note_nx_split(struct lodge_vm *vm, u64 *table, gfn_t gfn)
+{
+	struct page *page = virt_to_page(table);
+
+	if (page->index)
+		return;
+	page->index = round_down(gfn, EPT_ENTRIES) | 1;
+	list_add_tail(&page->lru, &vm->nx_list);
+	vm->nx_splits++;
+}
+
+static void forget_nx_split(struct lodge_vm *vm, struct page *page)
+{
+	if (!page->index)
+		return;
+	list_del(&page->lru);
+	vm->nx_splits--;
+}
+
+bool ept_oldest_nx_split(struct lodge_vm *vm, gfn_t *gfn)
+{
+	struct page *page;
+
+	spin_lock(&vm->ept_lock);
+	page = list_first_entry_or_null(&vm->nx_list, struct page, lru);
+	if (page)
+		*gfn = page->index & ~1ul;
+	spin_unlock(&vm->ept_lock);
+	return page;
 }
 
 /*
@@ -89,7 +121,7 @@ static u64 memory_type(bool device)
 	return type;
 }
 
-static u64 make_leaf(const struct ept_leaf *l, int level)
+static u64 make_leaf(const struct lodge_vm *vm, const struct ept_leaf *l, int level)
 {
 	u64 mask = ept_level_pages(level) - 1;
 	u64 e;
@@ -105,25 +137,15 @@ static u64 make_leaf(const struct ept_leaf *l, int level)
 		e |= VMX_EPT_ACCESS_BIT | VMX_EPT_DIRTY_BIT;
 	if (level > EPT_LEVEL_4K)
 		e |= EPT_LARGE;
-	if (level == EPT_LEVEL_4K || !ept_nx_huge())
+	if (level == EPT_LEVEL_4K || !vm->nx_huge)
 		e |= VMX_EPT_EXECUTABLE_MASK;
 	return e;
-}
-
-/*
- * On some CPUs a guest that changes the size of a page which it runs code from
- * can bring down the host (machine check by iTLB multihit, CVE-2018-12207).
- */
-bool ept_nx_huge(void)
-{
-	if (nx_huge_pages >= 0)
-		return nx_huge_pages;
-	return boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 }
 
 int ept_init(struct lodge_vm *vm)
 {
 	spin_lock_init(&vm->ept_lock);
+	INIT_LIST_HEAD(&vm->nx_list);
 	/* one ahead of ept_gen_seen: the root's address may have had an earlier life */
 	atomic64_set(&vm->ept_gen, 1);
 	vm->ept_gen_seen = kvcalloc(nr_cpu_ids, sizeof(u64), GFP_KERNEL_ACCOUNT);
@@ -165,6 +187,7 @@ static void drop_table(struct lodge_vm *vm, u64 *table, int level, struct list_h
 			if (is_present(table[i]) && !is_leaf(table[i], level))
 				drop_table(vm, table_of(table[i]), level - 1, pages);
 	vm->ept_pages[level - 1] -= page_private(virt_to_page(table));
+	forget_nx_split(vm, virt_to_page(table));
 	defer_free(table, pages);
 }
 
@@ -262,7 +285,7 @@ bool ept_map(struct lodge_vcpu *vcpu, const struct ept_leaf *leaf)
 		WRITE_ONCE(*e, make_table(below));
 		table = below;
 	}
-	new = make_leaf(leaf, level);
+	new = make_leaf(vm, leaf, level);
 	/* a right more needs no flush: the fault itself drops the entry, 28.4.3.1 */
 	if (is_present(old) && (old & EPT_ADDR) == (new & EPT_ADDR))
 		/* and one less would need one: another vCPU may have been quicker */
@@ -271,6 +294,8 @@ bool ept_map(struct lodge_vcpu *vcpu, const struct ept_leaf *leaf)
 		replaced |= is_present(old);
 	WRITE_ONCE(*e, new);
 	count_pages(vm, table, level, is_page(new, level) - is_page(old, level));
+	if (leaf->nx_split)
+		note_nx_split(vm, table, leaf->gfn);
 	return replaced;
 }
 

@@ -32,6 +32,7 @@ struct ept_leaf {
 	bool dirty;		/* it is mapped in order to be written */
 	bool device;		/* registers, not memory */
 	bool trap;		/* no memory at all: an entry whose use is an exit of its own */
+	bool nx_split;		/* small only because code runs from it: mem/nx_huge.c */
 };
 
 /*
@@ -50,8 +51,8 @@ bool ept_zap(struct lodge_vm *vm, gfn_t start, gfn_t end, bool may_sleep);
  */
 bool ept_protect(struct lodge_vm *vm, gfn_t start, gfn_t end);
 
-/* Are large pages mapped without the right to run code from them? */
-bool ept_nx_huge(void);
+/* First page of the 2 MiB that were split longest ago so that code can run there. */
+bool ept_oldest_nx_split(struct lodge_vm *vm, gfn_t *gfn);
 
 /* Was any page of [start, end) accessed since the last call with clear set? */
 bool ept_test_young(struct lodge_vm *vm, gfn_t start, gfn_t end, bool clear);

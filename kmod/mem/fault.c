@@ -19,6 +19,7 @@
 #include "dirty.h"
 #include "ept.h"
 #include "fault.h"
+#include "nx_huge.h"
 #include "slots.h"
 
 static bool writable_now(struct ept_fault *f)
@@ -139,18 +140,27 @@ static bool slot_fits(const struct lodge_slot *slot, gfn_t gfn, int level)
 }
 
 /* Under ept_lock, with the sequence checked. */
-static int choose_level(struct lodge_vm *vm, const struct lodge_slot *slot,
-			const struct ept_fault *f)
+static int largest_level(struct lodge_vm *vm, const struct lodge_slot *slot,
+			 const struct ept_fault *f)
 {
 	int level;
 
 	/* what is logged is logged by small pages; registers are few */
-	if ((slot->flags & KVM_MEM_LOG_DIRTY_PAGES) || !f->page || (f->exec && ept_nx_huge()))
+	if ((slot->flags & KVM_MEM_LOG_DIRTY_PAGES) || !f->page)
 		return EPT_LEVEL_4K;
 	for (level = level_in_process(vm->mm, f->hva); level > EPT_LEVEL_4K; level--)
 		if (cpu_has_level(level) && slot_fits(slot, f->gpa >> PAGE_SHIFT, level))
 			break;
 	return level;
+}
+
+static void choose_level(struct lodge_vm *vm, const struct lodge_slot *slot,
+			 const struct ept_fault *f, struct ept_leaf *leaf)
+{
+	leaf->level = largest_level(vm, slot, f);
+	leaf->nx_split = leaf->level > EPT_LEVEL_4K && f->exec && vm->nx_huge;
+	if (leaf->nx_split)
+		leaf->level = EPT_LEVEL_4K;
 }
 
 static void map_page(struct lodge_vcpu *vcpu, const struct lodge_slot *slot,
@@ -165,7 +175,7 @@ static void map_page(struct lodge_vcpu *vcpu, const struct lodge_slot *slot,
 
 	spin_lock(&vm->ept_lock);
 	if (!vm->inval_active && vm->inval_seq == seq) {
-		leaf.level = choose_level(vm, slot, f);
+		choose_level(vm, slot, f, &leaf);
 		flush = ept_map(vcpu, &leaf);
 		if (f->write)
 			dirty_mark(vcpu, slot, leaf.gfn);
@@ -173,6 +183,8 @@ static void map_page(struct lodge_vcpu *vcpu, const struct lodge_slot *slot,
 	spin_unlock(&vm->ept_lock);
 	if (flush)
 		ept_flush(vm);
+	if (leaf.nx_split)
+		nx_huge_recover_later(vm);
 }
 
 /*

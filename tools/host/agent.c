@@ -238,6 +238,20 @@ static void check_users(const char *id)
 	}
 }
 
+/* What a process of the step left to itself; whoever waits for its end sees it. */
+static void reap_orphans(pid_t step)
+{
+	siginfo_t info;
+
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid ||
+		    info.si_pid == step)
+			return;
+		waitpid(info.si_pid, NULL, WNOHANG);
+	}
+}
+
 /* Relays until the step's process ends; true if it had to be killed for time. */
 static bool watch(pid_t pid, int out, int seconds, int *status)
 {
@@ -256,6 +270,7 @@ static bool watch(pid_t pid, int out, int seconds, int *status)
 		};
 
 		poll(p, 3, 200);
+		reap_orphans(pid);
 		if (p[2].revents)
 			relay_kmsg();
 		if (p[1].revents)
