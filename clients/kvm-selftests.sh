@@ -44,15 +44,21 @@ nx_huge_pages()
 	echo "$3" >nx_huge_pages_recovery_period_ms
 }
 
-# What the kernel's nx_huge_pages_test.sh does, for a host without sudo.
+# What the kernel's nx_huge_pages_test.sh does, for a host without sudo. The program asks a
+# parameter of kvm_intel whether there is EPT, and skips where the module is not.
 before_nx_huge_pages_test()
 {
 	echo 3 >/proc/sys/vm/nr_hugepages
 	nx_huge_pages 1 1 100
+	[ ! -d /sys/module/kvm_intel ] || return 0
+	mount -t tmpfs none /sys/module
+	mkdir -p /sys/module/kvm_intel/parameters
+	echo Y >/sys/module/kvm_intel/parameters/ept
 }
 
 after_nx_huge_pages_test()
 {
+	[ -d /sys/module/kvm ] || umount /sys/module
 	echo 0 >/proc/sys/vm/nr_hugepages
 	nx_huge_pages 0 60 0
 }

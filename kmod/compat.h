@@ -43,6 +43,13 @@
 #define compat_rcu_note_guest() rcu_virt_note_context_switch()
 #endif
 
+/* 6.3 made the flags of a mapping read-only but by functions. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define compat_vm_flags_clear(vma, flags) ((vma)->vm_flags &= ~(flags))
+#else
+#define compat_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
+#endif
+
 /* Later kernels let the exit half say whether RCU was told already. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 static __always_inline void compat_context_tracking_exit(void)

@@ -189,7 +189,7 @@ static int complete_emulated_read(struct lodge_vcpu *vcpu)
 static int exit_ept_violation(struct lodge_vcpu *vcpu)
 {
 	struct ept_fault fault = {
-		.gpa = vmread64(GUEST_PHYSICAL_ADDRESS),
+		.gpa = vcpu->exit_gpa,
 		.write = vcpu->exit_qual & EPT_VIOLATION_ACC_WRITE,
 		.exec = vcpu->exit_qual & EPT_VIOLATION_ACC_INSTR,
 	};
@@ -220,7 +220,7 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
  */
 static int exit_ept_misconfig(struct lodge_vcpu *vcpu)
 {
-	gpa_t gpa = vmread64(GUEST_PHYSICAL_ADDRESS);
+	gpa_t gpa = vcpu->exit_gpa;
 
 	if (vcpu->idt_info & VECTORING_INFO_VALID_MASK)
 		return delivery_error(vcpu, gpa);
@@ -695,7 +695,7 @@ int exit_handle(struct lodge_vcpu *vcpu)
 	BUILD_BUG_ON(ARRAY_SIZE(handlers) > STAT_EXIT_REASONS);
 
 	if (unlikely(vcpu->fail))
-		return failed_entry(vcpu, vmread32(VM_INSTRUCTION_ERROR));
+		return failed_entry(vcpu, vcpu->insn_error);
 	if (trace_lodge_exit_enabled())
 		trace_exit(vcpu);
 	if (unlikely(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))

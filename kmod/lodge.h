@@ -189,6 +189,14 @@ struct lodge_anchor {
 	struct lodge_pace pace;
 };
 
+/* The last exits: flight.c.  The pages are shown to user space, which cannot write them. */
+struct lodge_flight_ring {
+	struct lodge_flight_record *next;	/* (P) */
+	struct lodge_flight_record *first, *end;	/* (C) */
+	struct lodge_flight *head;	/* (C); its count (P) */
+	u64 left;			/* (V) the host's TSC at the last exit; 0: not in KVM_RUN */
+};
+
 #define LODGE_MMIO_MAX	12	/* an AVX load split at every border needs 10 */
 
 struct lodge_vcpu {
@@ -201,16 +209,20 @@ struct lodge_vcpu {
 	u32 exit_reason;		/* (V) with the failed-entry bit */
 	u32 exit_insn_len;		/* (V) */
 	unsigned long exit_qual;	/* (V) */
+	gpa_t exit_gpa;			/* (V) of an EPT violation or misconfiguration, or 0 */
 	u32 exit_intr_info;		/* (V) */
 	u32 idt_info;			/* (V) */
-	u8 fail;			/* (V) VMLAUNCH/VMRESUME did not enter */
+	u8 fail;			/* (V) VMLAUNCH/VMRESUME did not enter ... */
+	u32 insn_error;			/* (V) ... for this reason */
 	bool triple_fault;		/* (V) the guest has shut down */
 	bool has_run;			/* (V) entered the guest at least once */
 	bool has_breakpoints;		/* (V) the debug registers must be loaded to enter */
 	bool l1d_used;			/* (V) for what no guest may see: vmx/mitigate.c */
 	bool to_tell;			/* (V) something in it that settle() has to look at */
 	unsigned long rcu_told;		/* (V) jiffies when RCU last heard of an entry */
-	enum lodge_event entering;	/* (V) goes in with this entry */
+	enum lodge_event entering;	/* (V) goes in with this entry ... */
+	u32 entry_info;			/* (V) ... and as the VMCS says it */
+	struct lodge_flight_ring flight;
 	bool irq_injected;		/* (V) irq is to be delivered, or was cut short */
 	bool nmi_injected;		/* (V) likewise */
 	u8 nmi_pending;			/* (V) 0 to 2: one may wait behind a blocked one */

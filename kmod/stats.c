@@ -16,9 +16,13 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/math64.h>
 #include <linux/string.h>
+#include <linux/time64.h>
+#include <asm/tsc.h>
 #include <uapi/asm/vmx.h>
 
+#include "flight.h"
 #include "lodge.h"
 #include "stats.h"
 #include "vm.h"
@@ -83,6 +87,8 @@ static const struct stat_row vcpu_stats[] = {
 	COUNTER(directed_yield_successful, yields_done),
 	COUNTER(preemption_reported, preemptions_told),
 	BY_NUMBER(exits_by_reason, exits, STAT_EXIT_REASONS),
+	ROW(host_ns_by_reason, KVM_STATS_TYPE_LINEAR_HIST | KVM_STATS_UNIT_SECONDS, -9,
+	    STAT_EXIT_REASONS, 1, struct lodge_vcpu_stats, host_ticks),
 	BY_NUMBER(user_exits_by_reason, to_user, STAT_USER_REASONS),
 };
 
@@ -107,8 +113,12 @@ static void gather_vcpu(const struct lodge_vcpu *vcpu, struct lodge_vcpu_stats *
 	int i;
 
 	*now = vcpu->stats;
-	for (i = 0; i < STAT_EXIT_REASONS; i++)
+	for (i = 0; i < STAT_EXIT_REASONS; i++) {
 		now->all_exits += now->exits[i];
+		/* in nanoseconds for the reader */
+		now->host_ticks[i] = mul_u64_u64_div_u64(now->host_ticks[i], NSEC_PER_MSEC,
+							 tsc_khz);
+	}
 }
 
 static const struct stat_row vm_stats[] = {
@@ -329,6 +339,7 @@ static int exits_show(struct seq_file *m, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(exits);
+DEFINE_SHOW_ATTRIBUTE(flight);
 
 int stats_init(void)
 {
@@ -364,4 +375,5 @@ void stats_add_vcpu(struct lodge_vcpu *vcpu)
 	dir = debugfs_create_dir(name, vcpu->vm->debugfs);
 	debugfs_create_file("stats", 0444, dir, vcpu, &vcpu_text_fops);
 	debugfs_create_file("exits", 0444, dir, vcpu, &exits_fops);
+	debugfs_create_file("flight", 0444, dir, vcpu, &flight_fops);
 }

@@ -17,6 +17,7 @@
  */
 struct lodge_vcpu_stats {
 	u64 exits[STAT_EXIT_REASONS];
+	u64 host_ticks[STAT_EXIT_REASONS];	/* of the host until it entered again */
 	u64 to_user[STAT_USER_REASONS];
 	u64 events[4];			/* by enum lodge_event: what went in with an entry */
 	u64 emulated, emulated_fail;

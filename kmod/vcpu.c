@@ -24,6 +24,7 @@
 #include "cpu/pvclock.h"
 #include "cpu/steal.h"
 #include "exit.h"
+#include "flight.h"
 #include "halt.h"
 #include "irq/lapic.h"
 #include "irq/pv_eoi.h"
@@ -36,6 +37,7 @@
 #include "vcpu.h"
 #include "vmx/apicv.h"
 #include "vmx/cpu.h"
+#include "vmx/flight.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/run.h"
@@ -114,7 +116,8 @@ static int alloc_parts(struct lodge_vcpu *vcpu)
 		return -ENOMEM;
 	if (vcpu->vm->irqchip != IRQCHIP_NONE && lapic_create(vcpu))
 		return -ENOMEM;
-	return vmcs_alloc(&vcpu->vmcs) ?: fpu_alloc(vcpu) ?: emulate_alloc(vcpu);
+	return flight_alloc(vcpu) ?: vmcs_alloc(&vcpu->vmcs) ?: fpu_alloc(vcpu) ?:
+	       emulate_alloc(vcpu);
 }
 
 void vcpu_free(struct lodge_vcpu *vcpu)
@@ -129,6 +132,7 @@ void vcpu_free(struct lodge_vcpu *vcpu)
 	free_page((unsigned long)vcpu->pml);
 	fpu_free(vcpu);
 	emulate_free(vcpu);
+	flight_free(vcpu);
 	kvfree(vcpu->cpuid);
 	/* user space may still map these two: then they outlive us by its reference */
 	if (vcpu->run_page)
@@ -530,6 +534,7 @@ int vcpu_run(struct lodge_vcpu *vcpu)
 	WRITE_ONCE(vcpu->task, current);
 	ret = run_prepared(vcpu);
 	WRITE_ONCE(vcpu->task, NULL);
+	flight_pause(vcpu);
 	fpu_leave(vcpu);
 	unblock_signals(vcpu);
 	count_user_exit(vcpu, ret);

@@ -115,10 +115,16 @@ static void use_payload(struct lodge_vcpu *vcpu)
 		vcpu->cr2 = ex->payload;
 }
 
+static void write_info(struct lodge_vcpu *vcpu, u32 info)
+{
+	vcpu->entry_info = INTR_INFO_VALID_MASK | info;
+	vmwrite32(VM_ENTRY_INTR_INFO_FIELD, vcpu->entry_info);
+}
+
 static void write_exception(struct lodge_vcpu *vcpu)
 {
 	struct lodge_exception *ex = &vcpu->ex;
-	u32 info = INTR_INFO_VALID_MASK | ex->vector;
+	u32 info = ex->vector;
 
 	if (ex->pending) {
 		use_payload(vcpu);
@@ -140,7 +146,7 @@ static void write_exception(struct lodge_vcpu *vcpu)
 	} else {
 		info |= INTR_TYPE_HARD_EXCEPTION;
 	}
-	vmwrite32(VM_ENTRY_INTR_INFO_FIELD, info);
+	write_info(vcpu, info);
 }
 
 /* May an external interrupt be delivered now?  SDM vol. 3C 26.3.1.5. */
@@ -209,14 +215,12 @@ static enum lodge_event write_event(struct lodge_vcpu *vcpu)
 		/* with virtual NMIs the CPU does so itself */
 		if (!vmx_has_vnmi())
 			inject_block_nmi(vcpu, true);
-		vmwrite32(VM_ENTRY_INTR_INFO_FIELD,
-			  INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | X86_TRAP_NMI);
+		write_info(vcpu, INTR_TYPE_NMI_INTR | X86_TRAP_NMI);
 		return EVENT_NMI;
 	}
 	if (vcpu->irq_injected && irq_allowed(vcpu)) {
 		trace_lodge_inj_virq(vcpu->irq, vcpu->idt_info & VECTORING_INFO_VALID_MASK);
-		vmwrite32(VM_ENTRY_INTR_INFO_FIELD,
-			  INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vcpu->irq);
+		write_info(vcpu, INTR_TYPE_EXT_INTR | vcpu->irq);
 		return EVENT_IRQ;
 	}
 	return EVENT_NONE;

@@ -40,6 +40,24 @@ failed:
 	return 0;
 }
 
+/* Of a field that the CPU may not have. */
+static __always_inline bool vmread_try(unsigned long field, unsigned long *value)
+{
+	unsigned long v;
+
+	asm goto("1:	vmread %[field], %[value]\n\t"
+		 "jna %l[failed]\n\t"
+		 _ASM_EXTABLE(1b, %l[failed])
+		 : [value] "=r" (v)
+		 : [field] "r" (field)
+		 : "cc"
+		 : failed);
+	*value = v;
+	return true;
+failed:
+	return false;
+}
+
 static __always_inline void vmwrite_any(unsigned long field, unsigned long value)
 {
 	asm goto("1:	vmwrite %[value], %[field]\n\t"

@@ -21,6 +21,7 @@
 #include "../lodge.h"
 #include "../compat.h"
 #include "cpu.h"
+#include "flight.h"
 #include "inject.h"
 #include "mitigate.h"
 #include "msr.h"
@@ -265,7 +266,9 @@ static noinstr void enter_and_leave(struct lodge_vcpu *vcpu)
 static void read_exit(struct lodge_vcpu *vcpu)
 {
 	vcpu->reg_avail = 0;
+	vcpu->exit_gpa = 0;
 	if (unlikely(vcpu->fail)) {
+		vcpu->insn_error = vmread32(VM_INSTRUCTION_ERROR);
 		vcpu->exit_reason = 0;
 		vcpu->idt_info = 0;
 		/* the event was not delivered and must not be at the next entry */
@@ -281,6 +284,9 @@ static void read_exit(struct lodge_vcpu *vcpu)
 		return;
 	}
 	vcpu->vmcs.launched = true;
+	if (vcpu->exit_reason == EXIT_REASON_EPT_VIOLATION ||
+	    vcpu->exit_reason == EXIT_REASON_EPT_MISCONFIG)
+		vcpu->exit_gpa = vmread64(GUEST_PHYSICAL_ADDRESS);
 	inject_recover(vcpu);
 }
 
@@ -321,6 +327,7 @@ void vmx_run(struct lodge_vcpu *vcpu)
 	}
 	if (unlikely(debug))
 		debug_to_guest(vcpu);
+	flight_entry(vcpu);
 	mitigate_entry(vcpu);
 
 	enter_and_leave(vcpu);
@@ -339,4 +346,5 @@ void vmx_run(struct lodge_vcpu *vcpu)
 	if (unlikely(xstate))
 		xstate_to_host(vcpu);
 	read_exit(vcpu);
+	flight_exit(vcpu);
 }

@@ -200,21 +200,6 @@ SUBTEST(the_bitmap_is_refused)
 
 /* ---- the mapping ------------------------------------------------------- */
 
-/* An access that would be a SIGBUS gives write() an EFAULT. */
-static bool readable(const void *p)
-{
-	struct chan c;
-	bool ok;
-
-	chan_open(&c);
-	ok = write(c.fd[1], p, 1) == 1;
-	if (!ok)
-		CHECK_EQ(errno, EFAULT);
-	close(c.fd[0]);
-	close(c.fd[1]);
-	return ok;
-}
-
 SUBTEST(what_mmap_refuses)
 {
 	static const struct { int prot, flags; } bad[] = {

@@ -336,3 +336,17 @@ void shadow_check(struct shadow *s)
 		CHECK(!memcmp(s->copy + i * PAGE_SIZE, s->mem + i * PAGE_SIZE, PAGE_SIZE));
 	}
 }
+
+bool readable(const void *p)
+{
+	struct chan c;
+	bool ok;
+
+	chan_open(&c);
+	ok = write(c.fd[1], p, 1) == 1;
+	if (!ok)
+		CHECK_EQ(errno, EFAULT);
+	close(c.fd[0]);
+	close(c.fd[1]);
+	return ok;
+}

@@ -24,6 +24,9 @@ int guest_start_write(struct vcpu *vcpu, u64 gpa, u64 value);
 	CHECK_EQ(value__, want);					\
 } while (0)
 
+/* By the host: an access that would be a SIGBUS gives write() an EFAULT. */
+bool readable(const void *p);
+
 /* Puts "mov $value, %eax; ret" there; and calls it in the guest. */
 void put_code(void *p, u32 value);
 int guest_execute(struct vcpu *vcpu, u64 gpa, u64 *value);

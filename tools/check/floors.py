@@ -25,7 +25,7 @@ FLOORS = (
     (3, "I/O and interrupts", ("io/*.[ch]", "irq/*.[ch]")),
     (4, "CPU model", ("cpu/*.[ch]",)),
     (5, "rooms", ("exit*.[ch]", "halt.[ch]", "irqchip.[ch]", "vcpu.[ch]", "state.[ch]",
-                    "vm.[ch]", "extension.[ch]")),
+                    "vm.[ch]", "extension.[ch]", "flight.[ch]")),
     (6, "door", ("ioctl*.[ch]", "attr.[ch]", "stats.c", "main.c")),
 )
 

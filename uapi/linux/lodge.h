@@ -3,12 +3,17 @@
  * What /dev/lodge offers beyond KVM's ABI.  Everything that KVM has keeps its
  * number, struct and meaning from <linux/kvm.h>; only what KVM has not may
  * stand here, under an ioctl type of its own so that the two can never meet.
+ *
+ * Structs begin with their size.  A later version only adds to their ends.  Who
+ * reads a longer one than it knows leaves out the rest; lodge takes a longer one
+ * than it knows if the rest is 0 (else E2BIG), and refuses a shorter one (EINVAL).
  */
 #ifndef _UAPI_LINUX_LODGE_H
 #define _UAPI_LINUX_LODGE_H
 
 #include <linux/ioctl.h>
 #include <linux/kvm.h>
+#include <linux/types.h>
 
 /* KVM owns type 0xAE; lodge's own calls have this one. */
 #define LODGE_IOCTL_TYPE 0xEB
@@ -18,6 +23,68 @@
  * built from.  KVM answers ENOTTY, so a client can tell the two apart.
  */
 #define LODGE_GET_VERSION	_IO(LODGE_IOCTL_TYPE, 0x00)
-#define LODGE_VERSION		1
+#define LODGE_VERSION		2
+
+/*
+ * LODGE_GET_FLIGHT_FD: (vCPU) a descriptor of its flight recorder: the last exits,
+ * in a ring that lodge writes at each of them and that the descriptor's mmap()
+ * shows, read-only.  It gives no other right, and may be handed to somebody else.
+ */
+#define LODGE_GET_FLIGHT_FD	_IO(LODGE_IOCTL_TYPE, 0x10)
+
+#define LODGE_FLIGHT_BYTES	8192	/* to be mapped */
+
+/* At the beginning of the ring; the records follow. */
+struct lodge_flight {
+	__u32 size;			/* of this struct, which is where records begin */
+	__u32 version;			/* LODGE_VERSION of the writer */
+	__u32 record_size;
+	__u32 records;			/* how many the ring holds */
+	__u32 vcpu;			/* its id */
+	__u32 tsc_khz;			/* of the host: ticks of the times below, in 1 ms */
+	/*
+	 * Exits ever recorded, written after each record: the newest is number
+	 * (count - 1) % records.  Who copies records reads this again afterwards:
+	 * those up to the new count - records may have been overwritten.
+	 */
+	__u64 count;
+	__u64 reserved[4];
+};
+
+struct lodge_flight_record {
+	__u64 entered;			/* the host's TSC before the entry ... */
+	__u64 left;			/* ... and after the exit */
+	__u64 rip;
+	__u64 cr3;
+	__u64 qualification;		/* or VM-instruction error, with LODGE_FLIGHT_VMFAIL */
+	__u64 gpa;			/* with EPT violations and misconfigurations */
+	__u32 reason;			/* as in the VMCS, with its flags */
+	__u32 event;			/* what went in: VM-entry interruption information */
+	__u32 cpu;			/* of the host */
+	__u32 flags;			/* LODGE_FLIGHT_* */
+};
+
+/* The CPU refused VMLAUNCH or VMRESUME itself; there was no exit and no reason. */
+#define LODGE_FLIGHT_VMFAIL	(1 << 0)
+
+/*
+ * LODGE_GET_VMCS: (vCPU) its VMCS, each field that the CPU has.  Fields says how
+ * many there is room for, and then how many there are; E2BIG if that is more.
+ * They follow the struct, at the size that the caller has given.  Nothing writes a
+ * VMCS but lodge.
+ */
+#define LODGE_GET_VMCS		_IO(LODGE_IOCTL_TYPE, 0x11)
+
+struct lodge_vmcs_field {
+	__u32 encoding;			/* SDM vol. 3D appendix B */
+	__u32 reserved;
+	__u64 value;
+};
+
+struct lodge_vmcs {
+	__u32 size;			/* of this struct */
+	__u32 fields;
+	struct lodge_vmcs_field field[];
+};
 
 #endif

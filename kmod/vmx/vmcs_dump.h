@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* All that a VMCS holds, by number. */
+#ifndef LODGE_VMX_VMCS_DUMP_H
+#define LODGE_VMX_VMCS_DUMP_H
+
+#include <uapi/linux/lodge.h>
+
+#include "../lodge.h"
+
+/* With the VMCS loaded: how many fields there are; at most @max of them are stored. */
+int vmcs_dump(struct lodge_vcpu *vcpu, struct lodge_vmcs_field *out, int max);
+
+#endif
