@@ -120,6 +120,7 @@ struct vmcs_ctx {
 	int cpu;			/* (P) where it is active, or -1 */
 	bool launched;			/* (P) VMLAUNCH has succeeded since VMCLEAR */
 	u32 pin, proc, proc2, exit, entry;	/* (V) control words as written */
+	u64 reads, writes;		/* (P) counts of the CPU when it was loaded */
 };
 
 /* What the VMCS holds of the host, so that it is written only when it moved. */

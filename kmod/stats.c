@@ -87,6 +87,8 @@ static const struct stat_row vcpu_stats[] = {
 	COUNTER(directed_yield_successful, yields_done),
 	COUNTER(preemption_reported, preemptions_told),
 	BY_NUMBER(exits_by_reason, exits, STAT_EXIT_REASONS),
+	COUNTER(vmcs_reads, vmcs_reads),
+	COUNTER(vmcs_writes, vmcs_writes),
 	ROW(host_ns_by_reason, KVM_STATS_TYPE_LINEAR_HIST | KVM_STATS_UNIT_SECONDS, -9,
 	    STAT_EXIT_REASONS, 1, struct lodge_vcpu_stats, host_ticks),
 	BY_NUMBER(user_exits_by_reason, to_user, STAT_USER_REASONS),

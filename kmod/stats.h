@@ -23,6 +23,7 @@ struct lodge_vcpu_stats {
 	u64 emulated, emulated_fail;
 	u64 faults_fixed;		/* EPT violations after which the guest could go on */
 	u64 tlb_flushes;
+	u64 vmcs_reads, vmcs_writes;	/* until its task last left a CPU */
 	u64 yields, yields_done;	/* to another vCPU, by the guest's wish */
 	u64 preemptions_told;
 	u64 polls, polls_hit;		/* halted, and looked a while before sleeping */

@@ -44,6 +44,8 @@ static int users;			/* users_lock; read in hotplug callbacks */
 bool vmx_goes_down;
 static enum cpuhp_state hotplug_state;
 
+DEFINE_PER_CPU(struct vmcs_counts, vmcs_counts);
+
 void vmx_insn_failed(const char *what, unsigned long arg)
 {
 	/* VMX is off already when the machine goes down; nothing to report */

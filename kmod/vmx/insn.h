@@ -9,6 +9,7 @@
 #define LODGE_VMX_INSN_H
 
 #include <linux/build_bug.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 #include <asm/asm.h>
 #include <asm/vmx.h>
@@ -20,6 +21,13 @@ struct vmcs {
 	u8 data[];
 };
 
+/* Of this CPU since the module was loaded; vCPUs get their parts by vmx_unload(). */
+struct vmcs_counts {
+	u64 reads, writes;
+};
+
+DECLARE_PER_CPU(struct vmcs_counts, vmcs_counts);
+
 /* vmx/cpu.c: says so once, unless the machine is going down. */
 void vmx_insn_failed(const char *what, unsigned long arg);
 
@@ -27,6 +35,7 @@ static __always_inline unsigned long vmread_any(unsigned long field)
 {
 	unsigned long value;
 
+	raw_cpu_inc(vmcs_counts.reads);
 	asm goto("1:	vmread %[field], %[value]\n\t"
 		 "jna %l[failed]\n\t"
 		 _ASM_EXTABLE(1b, %l[failed])
@@ -60,6 +69,7 @@ failed:
 
 static __always_inline void vmwrite_any(unsigned long field, unsigned long value)
 {
+	raw_cpu_inc(vmcs_counts.writes);
 	asm goto("1:	vmwrite %[value], %[field]\n\t"
 		 "jna %l[failed]\n\t"
 		 _ASM_EXTABLE(1b, %l[failed])

@@ -102,6 +102,8 @@ void vmx_load(struct lodge_vcpu *vcpu)
 	if (vcpu->vmcs.cpu != cpu)
 		vmx_deactivate(&vcpu->vmcs);
 	vmx_activate(&vcpu->vmcs);
+	vcpu->vmcs.reads = this_cpu_read(vmcs_counts.reads);
+	vcpu->vmcs.writes = this_cpu_read(vmcs_counts.writes);
 	vcpu->l1d_used = true;
 	if (vcpu->vmcs.cpu != cpu)
 		return;		/* VMX is gone; the run loop refuses to enter */
@@ -118,6 +120,8 @@ void vmx_load(struct lodge_vcpu *vcpu)
 void vmx_unload(struct lodge_vcpu *vcpu)
 {
 	restore_host(vcpu);
+	vcpu->stats.vmcs_reads += this_cpu_read(vmcs_counts.reads) - vcpu->vmcs.reads;
+	vcpu->stats.vmcs_writes += this_cpu_read(vmcs_counts.writes) - vcpu->vmcs.writes;
 	vmx_leave_cpu();
 }
 

@@ -173,7 +173,8 @@ SUBTEST(what_went_in)
 		;
 	for (u64 at = 0; at < f->count; at++)
 		seen += record(f, at)->event == (BIT(31) | 0x55);
-	CHECK_EQ(seen, 1);
+	/* and again after an exit in the middle of its delivery */
+	CHECK(seen >= 1);
 }
 
 /* As it was when the machine was lost. */
@@ -296,6 +297,11 @@ SUBTEST(the_host_s_time_is_counted)
 	CHECK(stat_of(&s, "host_ns_by_reason", REASON_CPUID) > 0);
 	CHECK(stat_of(&s, "host_ns_by_reason", REASON_IO) > 0);
 	CHECK_EQ(stat_of(&s, "host_ns_by_reason", REASON_HLT), 0);
+	/* each reads its reason and its length, and writes RIP */
+	CHECK(stat_of(&s, "vmcs_reads", 0) >= 2 * 100);
+	CHECK(stat_of(&s, "vmcs_writes", 0) >= 100);
+	/* and few more: fields are read by whoever wants them */
+	CHECK(stat_of(&s, "vmcs_reads", 0) < 16 * stat_of(&s, "exits", 0));
 }
 
 /* ---- the VMCS ------------------------------------------------------------------- */
