@@ -11,6 +11,7 @@
 #include <linux/kvm_para.h>
 #include <linux/nospec.h>
 #include <asm/apicdef.h>
+#include <uapi/linux/lodge.h>
 
 #include "lodge.h"
 #include "cpu/cpuid.h"
@@ -581,6 +582,19 @@ static int exit_task_switch(struct lodge_vcpu *vcpu)
 {
 	vcpu->emu->insn_len = 0;
 	return emulation_error(vcpu);
+}
+
+static int complete_stop(struct lodge_vcpu *vcpu)
+{
+	return moved_on(vcpu) ? EXIT_RESUME : exit_handle(vcpu);
+}
+
+/* The client looks at it first; uapi/linux/lodge.h, LODGE_SET_STOPS. */
+int exit_stop(struct lodge_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = LODGE_EXIT_STOP;
+	vcpu->run->hw.hardware_exit_reason = vcpu->exit_reason;
+	return to_user(vcpu, complete_stop);
 }
 
 /* VM entry loaded part of the guest's state and gave up: vol. 3C 26.8. */

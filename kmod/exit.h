@@ -9,6 +9,8 @@
 int exit_handle(struct lodge_vcpu *vcpu);
 /* The guest is beyond continuing: tell user space that it has shut down. */
 int exit_shutdown(struct lodge_vcpu *vcpu);
+/* User space wants to see this exit before it is dealt with. */
+int exit_stop(struct lodge_vcpu *vcpu);
 /* User space steps through the guest, and one step is done. */
 int exit_stepped(struct lodge_vcpu *vcpu);
 /* User space has to make room for more pages that this vCPU writes. */

@@ -31,6 +31,7 @@
 #include "io/ioeventfd.h"
 #include "ioctl.h"
 #include "ioctl_irq.h"
+#include "ioctl_lodge.h"
 #include "ioctl_time.h"
 #include "ioctl_vcpu.h"
 #include "irq/irqfd.h"
@@ -263,6 +264,7 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_GET_DIRTY_LOG, vm_ioctl_get_dirty_log },
 	{ KVM_CLEAR_DIRTY_LOG, vm_ioctl_clear_dirty_log },
 	{ KVM_RESET_DIRTY_RINGS, vm_ioctl_reset_dirty_rings },
+	{ LODGE_WALK_EPT, vm_ioctl_walk_ept },
 };
 
 static long vm_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

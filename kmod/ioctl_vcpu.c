@@ -4,7 +4,6 @@
  * back, under the vCPU's lock and with it loaded; and the pages that it can be mapped
  * as.  What is done is in vcpu.c, state.c and the floors below.
  */
-#include <linux/align.h>
 #include <linux/anon_inodes.h>
 #include <linux/compat.h>
 #include <linux/fs.h>
@@ -22,8 +21,8 @@
 #include "cpu/mce.h"
 #include "cpu/msr.h"
 #include "extension.h"
-#include "flight.h"
 #include "ioctl.h"
+#include "ioctl_lodge.h"
 #include "ioctl_time.h"
 #include "ioctl_vcpu.h"
 #include "irq/vapic.h"
@@ -33,7 +32,6 @@
 #include "vm.h"
 #include "vmx/cpu.h"
 #include "vmx/inject.h"
-#include "vmx/vmcs_dump.h"
 
 static long vcpu_ioctl_run(void *object, unsigned long arg)
 {
@@ -134,49 +132,6 @@ static long vcpu_ioctl_tpr_reporting(void *object, unsigned long arg)
 	if (err)
 		return err;
 	return copy_to_user((void __user *)arg, &ctl, sizeof(ctl)) ? -EFAULT : 0;
-}
-
-static long vcpu_ioctl_get_flight_fd(void *object, unsigned long unused)
-{
-	return flight_get_fd(object);
-}
-
-/* A struct of lodge's own, which begins with its size as the client knows it. */
-static long take_struct(void *to, size_t known, void __user *from, u32 *size)
-{
-	if (get_user(*size, (u32 __user *)from))
-		return -EFAULT;
-	if (*size < known || *size > PAGE_SIZE || !IS_ALIGNED(*size, sizeof(u64)))
-		return -EINVAL;
-	return copy_struct_from_user(to, known, from, *size);
-}
-
-/* More than any CPU has: four widths, four kinds, 32 numbers each. */
-#define MAX_VMCS_FIELDS	512
-
-static long vcpu_ioctl_get_vmcs(void *object, unsigned long arg)
-{
-	struct lodge_vmcs __user *user = (void __user *)arg;
-	struct lodge_vmcs_field *fields;
-	struct lodge_vmcs head;
-	u32 count, size;
-	long ret;
-
-	ret = take_struct(&head, sizeof(head), user, &size);
-	if (ret)
-		return ret;
-	fields = kvcalloc(MAX_VMCS_FIELDS, sizeof(*fields), GFP_KERNEL_ACCOUNT);
-	if (!fields)
-		return -ENOMEM;
-	count = min(vmcs_dump(object, fields, MAX_VMCS_FIELDS), MAX_VMCS_FIELDS);
-	if (count > head.fields)
-		ret = -E2BIG;
-	else if (copy_to_user((void __user *)user + size, fields, count * sizeof(*fields)))
-		ret = -EFAULT;
-	if (put_user(count, &user->fields))
-		ret = -EFAULT;
-	kvfree(fields);
-	return ret;
 }
 
 /* No struct at all: no mask. */
@@ -383,6 +338,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_GET_STATS_FD, vcpu_ioctl_get_stats_fd },
 	{ LODGE_GET_FLIGHT_FD, vcpu_ioctl_get_flight_fd },
 	{ LODGE_GET_VMCS, vcpu_ioctl_get_vmcs },
+	{ LODGE_SET_STOPS, vcpu_ioctl_set_stops },
 };
 
 static long vcpu_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

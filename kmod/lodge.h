@@ -217,6 +217,7 @@ struct lodge_vcpu {
 	u32 insn_error;			/* (V) ... for this reason */
 	bool triple_fault;		/* (V) the guest has shut down */
 	bool has_run;			/* (V) entered the guest at least once */
+	bool has_stops;			/* (V) the client wants to see exits before they are served */
 	bool has_breakpoints;		/* (V) the debug registers must be loaded to enter */
 	bool l1d_used;			/* (V) for what no guest may see: vmx/mitigate.c */
 	bool to_tell;			/* (V) something in it that settle() has to look at */
@@ -322,6 +323,8 @@ struct lodge_vcpu {
 	u64 guest_xcr0_mask;		/* (V) XCR0 bits that CPUID gives */
 	u64 cr4_reserved;		/* (V) CR4 bits that CPUID does not give */
 	u8 maxphyaddr;			/* (V) */
+
+	u64 stops[2];			/* (V) which, by basic reason */
 
 	/* The second half of an exit to user space. */
 	int (*complete)(struct lodge_vcpu *vcpu);	/* (V) */

@@ -340,6 +340,15 @@ static inline void tell_guest(struct lodge_vcpu *vcpu)
 		vapic_show(vcpu);
 }
 
+/* Does its client want to see this exit before it is dealt with? */
+static inline bool stops_here(const struct lodge_vcpu *vcpu)
+{
+	u32 reason = vcpu->exit_reason;		/* with flags, it is none of them */
+
+	return vcpu->has_stops && !vcpu->fail && reason < STAT_EXIT_REASONS &&
+	       (vcpu->stops[array_index_nospec(reason, STAT_EXIT_REASONS) / 64] >> reason % 64 & 1);
+}
+
 static int run_loop(struct lodge_vcpu *vcpu)
 {
 	bool entered = false;
@@ -370,7 +379,7 @@ static int run_loop(struct lodge_vcpu *vcpu)
 			pv_eoi_collect(vcpu);
 		if (unlikely(vcpu->vapic_addr))
 			vapic_collect(vcpu);
-		ret = exit_handle(vcpu);
+		ret = unlikely(stops_here(vcpu)) ? exit_stop(vcpu) : exit_handle(vcpu);
 		if (ret != EXIT_RESUME && !vcpu->triple_fault)
 			return ret;
 	}

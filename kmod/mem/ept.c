@@ -490,6 +490,29 @@ bool ept_test_young(struct lodge_vm *vm, gfn_t start, gfn_t end, bool clear)
 	return young;
 }
 
+int ept_walk(struct lodge_vm *vm, gfn_t gfn, u64 entries[EPT_ROOT_LEVEL])
+{
+	u64 *table = vm->ept_root;
+	int level, n = 0;
+
+	spin_lock(&vm->ept_lock);
+	for (level = EPT_ROOT_LEVEL; level; level--) {
+		u64 e = READ_ONCE(table[index_at(gfn, level)]);
+
+		entries[n++] = e;
+		if (!is_present(e) || is_leaf(e, level))
+			break;
+		table = table_of(e);
+	}
+	spin_unlock(&vm->ept_lock);
+	return n;
+}
+
+u64 ept_hide_address(u64 entry)
+{
+	return entry & ~EPT_ADDR;
+}
+
 void ept_flush(struct lodge_vm *vm)
 {
 	/* before the modes are read: pairs with vcpu_mode_in_guest() */

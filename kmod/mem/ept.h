@@ -57,6 +57,11 @@ bool ept_oldest_nx_split(struct lodge_vm *vm, gfn_t *gfn);
 /* Was any page of [start, end) accessed since the last call with clear set? */
 bool ept_test_young(struct lodge_vm *vm, gfn_t start, gfn_t end, bool clear);
 
+/* Entries from the root to the last that there is on the way to a page; how many. */
+int ept_walk(struct lodge_vm *vm, gfn_t gfn, u64 entries[EPT_ROOT_LEVEL]);
+/* What such an entry says beside an address. */
+u64 ept_hide_address(u64 entry);
+
 /* Make every CPU drop its translations of this VM before it enters again. */
 void ept_flush(struct lodge_vm *vm);
 /* Before an entry, interrupts off: catch up with ept_flush(). */

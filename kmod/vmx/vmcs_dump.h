@@ -7,7 +7,10 @@
 
 #include "../lodge.h"
 
-/* With the VMCS loaded: how many fields there are; at most @max of them are stored. */
-int vmcs_dump(struct lodge_vcpu *vcpu, struct lodge_vmcs_field *out, int max);
+/*
+ * With the VMCS loaded: how many fields there are; at most @max of them are stored.
+ * With @hide, what tells of the host's addresses is left out.
+ */
+int vmcs_dump(struct lodge_vcpu *vcpu, bool hide, struct lodge_vmcs_field *out, int max);
 
 #endif

@@ -315,7 +315,15 @@ SUBTEST(class29_wrong_size_or_direction)
 /* The calls that KVM has not: uapi/linux/lodge.h. */
 static bool is_lodges(unsigned long cmd)
 {
-	return cmd == LODGE_GET_VERSION || cmd == LODGE_GET_FLIGHT_FD || cmd == LODGE_GET_VMCS;
+	static const unsigned long lodges[] = {
+		LODGE_GET_VERSION, LODGE_GET_FLIGHT_FD, LODGE_GET_VMCS, LODGE_SET_STOPS,
+		LODGE_WALK_EPT,
+	};
+
+	for (u64 i = 0; i < ARRAY_SIZE(lodges); i++)
+		if (cmd == lodges[i])
+			return true;
+	return false;
 }
 
 SUBTEST(unknown_numbers)

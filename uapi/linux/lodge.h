@@ -75,9 +75,12 @@ struct lodge_flight_record {
  */
 #define LODGE_GET_VMCS		_IO(LODGE_IOCTL_TYPE, 0x11)
 
+/* Where the host's kernel or its memory is: the value is 0 without CAP_SYS_ADMIN. */
+#define LODGE_VMCS_HIDDEN	(1 << 0)
+
 struct lodge_vmcs_field {
 	__u32 encoding;			/* SDM vol. 3D appendix B */
-	__u32 reserved;
+	__u32 flags;			/* LODGE_VMCS_* */
 	__u64 value;
 };
 
@@ -85,6 +88,41 @@ struct lodge_vmcs {
 	__u32 size;			/* of this struct */
 	__u32 fields;
 	struct lodge_vmcs_field field[];
+};
+
+/*
+ * LODGE_SET_STOPS: (vCPU) KVM_RUN returns at each exit whose basic reason has its
+ * bit here, before anything is done about it, with LODGE_EXIT_STOP.  Registers may
+ * be changed then.  The next KVM_RUN deals with the exit, or, if RIP is another,
+ * does not.
+ */
+#define LODGE_SET_STOPS		_IO(LODGE_IOCTL_TYPE, 0x12)
+
+struct lodge_stops {
+	__u32 size;			/* of this struct */
+	__u32 reserved;			/* 0 */
+	__u64 reasons[2];		/* SDM vol. 3D appendix C */
+};
+
+/* In kvm_run.exit_reason; the exit's reason is in kvm_run.hw.hardware_exit_reason. */
+#define LODGE_EXIT_STOP		0x1eb00001
+
+/*
+ * LODGE_WALK_EPT: (machine) the entries of the extended page tables that lead to a
+ * guest-physical address, from the root to the first that maps something or nothing.
+ */
+#define LODGE_WALK_EPT		_IO(LODGE_IOCTL_TYPE, 0x13)
+
+/* The entries are without their addresses, for want of CAP_SYS_ADMIN. */
+#define LODGE_EPT_HIDDEN	(1 << 0)
+
+struct lodge_ept_walk {
+	__u32 size;			/* of this struct */
+	__u32 flags;			/* out: LODGE_EPT_* */
+	__u64 gpa;			/* in */
+	__u32 levels;			/* out: how many entries there are */
+	__u32 reserved;			/* 0 */
+	__u64 entry[4];			/* out: SDM vol. 3C 28.2.2; the root's first */
 };
 
 #endif
