@@ -415,3 +415,41 @@ SUBTEST(class29_vmcs_of_any_size)
 	CHECK_EQ(xioctl(vcpu->fd, LODGE_GET_VMCS, 0), -EFAULT);
 	CHECK_EQ(xioctl(vcpu->fd, LODGE_GET_VMCS, PAGE_SIZE), -EFAULT);
 }
+
+/* TSC offset, masks of CR0 and CR4: anything, and no address. */
+static bool is_mask(u32 encoding)
+{
+	return encoding == 0x2010 || encoding == 0x6000 || encoding == 0x6002;
+}
+
+/* Where the host's kernel and its pages lie is for nobody but root. */
+SUBTEST(class28_an_ordinary_user_looks)
+{
+	struct vcpu *vcpu = new_vcpu();
+	static struct dump all, d;
+	int hidden = 0;
+
+	get_vmcs(vcpu, &all);
+	CHECK_EQ(seteuid(65534), 0);
+	get_vmcs(vcpu, &d);
+	CHECK_EQ(seteuid(0), 0);
+	CHECK_EQ(d.head.fields, all.head.fields);
+	for (u32 i = 0; i < d.head.fields; i++) {
+		CHECK_EQ(d.field[i].encoding, all.field[i].encoding);
+		CHECK_EQ(all.field[i].flags, 0);
+		if (d.field[i].flags == LODGE_VMCS_HIDDEN) {
+			CHECK_EQ(d.field[i].value, 0);
+			hidden++;
+			continue;
+		}
+		CHECK_EQ(d.field[i].value, all.field[i].value);
+		/* no pointer into the kernel is left, whichever field has it */
+		test_doing("field %#x, %#llx", d.field[i].encoding,
+			   (unsigned long long)d.field[i].value);
+		CHECK(d.field[i].value >> 40 != 0xffffff || is_mask(d.field[i].encoding) ||
+		      d.field[i].value == ~0ull);
+	}
+	CHECK(hidden > 10);
+	CHECK_EQ(field_of(&d, VMCS_EPTP), 0);
+	CHECK_EQ(field_of(&d, VMCS_HOST_RIP), 0);
+}
