@@ -33,6 +33,9 @@ FLOORS = (
 OUTSIDE = {
     # The emulator also builds in user space, with this in place of <linux/...>.
     "cpu/emulate_priv.h": ("shim.h",),
+    # So does the model of VM entry's checks.
+    "vmx/entry_check_priv.h": ("vmx_shim.h",),
+    "vmx/fields.c": ("vmx_shim.h",),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
