@@ -78,6 +78,10 @@ host-build: $(BUILD)/host/agent $(BUILD)/host/vmlinux cli selftests $(if $(filte
 .PHONY: host-module
 host-module:
 	@+tools/kmod.sh $(BUILD)/headers-$(LANE) $(QUIET) modules
+	@+LODGE_KMOD_DIR=$(BUILD)/kmod-break-$(LANE) tools/kmod.sh $(BUILD)/headers-$(LANE) \
+		CONFIG_LODGE_BREAK=y $(QUIET) modules
+	@mkdir -p $(BUILD)/selftests/host
+	@cp $(BUILD)/kmod-break-$(LANE)/kmod/lodge.ko $(BUILD)/selftests/host/lodge-break.ko
 
 # The CLI's code, to take kernels out of bzImages.
 $(BUILD)/host/vmlinux: tools/host/vmlinux.c | cli

@@ -20,6 +20,7 @@
 #include "cpu/emulate_ops.h"
 #include "cpu/hypercall.h"
 #include "cpu/msr.h"
+#include "entry_failure.h"
 #include "exit.h"
 #include "exit_priv.h"
 #include "io/bus.h"
@@ -603,6 +604,7 @@ static int failed_entry(struct lodge_vcpu *vcpu, u64 reason)
 	struct kvm_run *run = vcpu->run;
 
 	trace_lodge_vmfail(vcpu->id, reason);
+	entry_failure_note(vcpu, reason);
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	run->fail_entry.hardware_entry_failure_reason = reason;
 	run->fail_entry.cpu = vcpu->last_cpu;

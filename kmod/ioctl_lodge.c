@@ -13,6 +13,8 @@
 #include <uapi/linux/lodge.h>
 
 #include "lodge.h"
+#include "break.h"
+#include "entry_failure.h"
 #include "flight.h"
 #include "ioctl_lodge.h"
 #include "mem/ept.h"
@@ -85,6 +87,54 @@ long vcpu_ioctl_set_stops(void *object, unsigned long arg)
 	memcpy(vcpu->stops, stops.reasons, sizeof(vcpu->stops));
 	vcpu->has_stops = stops.reasons[0] | stops.reasons[1];
 	return 0;
+}
+
+long vcpu_ioctl_get_entry_failure(void *object, unsigned long arg)
+{
+	struct lodge_entry_failure __user *user = (void __user *)arg;
+	struct lodge_entry_finding one;
+	struct lodge_entry_failure head;
+	u32 size, room;
+	int count, i;
+	long err;
+
+	err = take_struct(&head, sizeof(head), user, &size);
+	if (err)
+		return err;
+	count = entry_failure_get(object, &head);
+	if (count < 0)
+		return count;
+	room = head.findings;
+	head.findings = count;
+	if (copy_to_user(user, &head, sizeof(head)))
+		return -EFAULT;
+	if (count > room)
+		return -E2BIG;
+	for (i = 0; i < count; i++) {
+		entry_failure_finding(object, i, hides_addresses(), &one);
+		if (copy_to_user((void __user *)user + size + i * sizeof(one), &one, sizeof(one)))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+long vcpu_ioctl_break_vmcs(void *object, unsigned long arg)
+{
+	struct lodge_vmcs_field fields[LODGE_MAX_BROKEN];
+	struct lodge_break head;
+	u32 size;
+	long err;
+
+	err = take_struct(&head, sizeof(head), (void __user *)arg, &size);
+	if (err)
+		return err;
+	if (!head.fields || head.fields > LODGE_MAX_BROKEN)
+		return -EINVAL;
+	if (copy_from_user(fields, (void __user *)arg + size, head.fields * sizeof(*fields)))
+		return -EFAULT;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return break_next_entry(object, fields, head.fields);
 }
 
 long vm_ioctl_walk_ept(void *object, unsigned long arg)

@@ -339,6 +339,8 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ LODGE_GET_FLIGHT_FD, vcpu_ioctl_get_flight_fd },
 	{ LODGE_GET_VMCS, vcpu_ioctl_get_vmcs },
 	{ LODGE_SET_STOPS, vcpu_ioctl_set_stops },
+	{ LODGE_BREAK_VMCS, vcpu_ioctl_break_vmcs },
+	{ LODGE_GET_ENTRY_FAILURE, vcpu_ioctl_get_entry_failure },
 };
 
 static long vcpu_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -324,6 +324,8 @@ struct lodge_vcpu {
 	u64 cr4_reserved;		/* (V) CR4 bits that CPUID does not give */
 	u8 maxphyaddr;			/* (V) */
 
+	struct lodge_broken *broken;	/* (V) break.c; NULL: the next entry is as it should be */
+	struct lodge_entry_note *entry_note;	/* (V) entry_failure.c; NULL: none has failed */
 	u64 stops[2];			/* (V) which, by basic reason */
 
 	/* The second half of an exit to user space. */

@@ -95,6 +95,8 @@ static int features_init(void)
 static int report(void)
 {
 	vmx_caps_report();
+	if (IS_ENABLED(CONFIG_LODGE_BREAK))
+		pr_notice("built for tests (CONFIG_LODGE_BREAK): root can crash this host with it\n");
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <linux/string.h>
 
 #include "lodge.h"
+#include "break.h"
 #include "compat.h"
 #include "cpu/clock.h"
 #include "cpu/cpuid.h"
@@ -23,6 +24,7 @@
 #include "cpu/msr.h"
 #include "cpu/pvclock.h"
 #include "cpu/steal.h"
+#include "entry_failure.h"
 #include "exit.h"
 #include "flight.h"
 #include "halt.h"
@@ -133,6 +135,8 @@ void vcpu_free(struct lodge_vcpu *vcpu)
 	fpu_free(vcpu);
 	emulate_free(vcpu);
 	flight_free(vcpu);
+	entry_failure_free(vcpu);
+	break_free(vcpu);
 	kvfree(vcpu->cpuid);
 	/* user space may still map these two: then they outlive us by its reference */
 	if (vcpu->run_page)
@@ -372,6 +376,8 @@ static int run_loop(struct lodge_vcpu *vcpu)
 			serve_idle(vcpu);
 			continue;
 		}
+		if (breaks_entry(vcpu))
+			break_apply(vcpu);
 		entered = enter_guest(vcpu);
 		if (unlikely(!entered))
 			continue;
@@ -380,6 +386,8 @@ static int run_loop(struct lodge_vcpu *vcpu)
 		if (unlikely(vcpu->vapic_addr))
 			vapic_collect(vcpu);
 		ret = unlikely(stops_here(vcpu)) ? exit_stop(vcpu) : exit_handle(vcpu);
+		if (breaks_entry(vcpu))
+			break_undo(vcpu);
 		if (ret != EXIT_RESUME && !vcpu->triple_fault)
 			return ret;
 	}

@@ -82,6 +82,21 @@ failed:
 	vmx_insn_failed("vmwrite", field);
 }
 
+/* Likewise; it may also be one that cannot be written. */
+static __always_inline bool vmwrite_try(unsigned long field, unsigned long value)
+{
+	asm goto("1:	vmwrite %[value], %[field]\n\t"
+		 "jna %l[failed]\n\t"
+		 _ASM_EXTABLE(1b, %l[failed])
+		 :
+		 : [field] "r" (field), [value] "rm" (value)
+		 : "cc"
+		 : failed);
+	return true;
+failed:
+	return false;
+}
+
 enum { VMCS_W16 = 0, VMCS_W64 = 1, VMCS_W32 = 2, VMCS_WNAT = 3 };
 
 /* Bits 14:13 of a field's number are its width; bit 0 is the high half. */

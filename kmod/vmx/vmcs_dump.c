@@ -10,17 +10,11 @@
 #include <asm/msr.h>
 
 #include "../lodge.h"
+#include "fields.h"
 #include "insn.h"
 #include "vmcs_dump.h"
 
 #define ENUM_MAX_INDEX	GENMASK_ULL(9, 1)
-
-/* Fields that <asm/vmx.h> does not name. */
-enum {
-	EXECUTIVE_VMCS		= 0x200c,
-	VE_INFORMATION		= 0x202a,
-	SPP_TABLE		= 0x2030,
-};
 
 static u32 field_number(u32 width, u32 type, u32 index)
 {
@@ -32,14 +26,14 @@ static u32 field_number(u32 width, u32 type, u32 index)
  * host's natural-width fields all but CR0 and CR4; of the 64-bit controls those that
  * point somewhere.
  */
-static bool is_secret(u32 field)
+bool vmcs_is_secret(u32 field)
 {
 	static const u32 pointers[] = {
 		IO_BITMAP_A, IO_BITMAP_B, MSR_BITMAP, VM_EXIT_MSR_STORE_ADDR,
 		VM_EXIT_MSR_LOAD_ADDR, VM_ENTRY_MSR_LOAD_ADDR, PML_ADDRESS,
 		VIRTUAL_APIC_PAGE_ADDR, APIC_ACCESS_ADDR, POSTED_INTR_DESC_ADDR, EPT_POINTER,
-		EPTP_LIST_ADDRESS, VMREAD_BITMAP, VMWRITE_BITMAP, EXECUTIVE_VMCS, VE_INFORMATION,
-		SPP_TABLE,
+		EPTP_LIST_ADDRESS, VMREAD_BITMAP, VMWRITE_BITMAP, FIELD_EXECUTIVE_VMCS,
+		FIELD_VE_INFORMATION, FIELD_SPP_TABLE,
 	};
 	int i;
 
@@ -53,7 +47,7 @@ static bool is_secret(u32 field)
 
 static struct lodge_vmcs_field show(const struct lodge_vcpu *vcpu, u32 field, u64 value, bool hide)
 {
-	if (hide && is_secret(field))
+	if (hide && vmcs_is_secret(field))
 		return (struct lodge_vmcs_field) { .encoding = field, .flags = LODGE_VMCS_HIDDEN };
 	/* tries of fields that were not there have changed it */
 	if (field == VM_INSTRUCTION_ERROR)

@@ -7,6 +7,9 @@
 
 #include "../lodge.h"
 
+/* Does this field tell where the host keeps what? */
+bool vmcs_is_secret(u32 field);
+
 /*
  * With the VMCS loaded: how many fields there are; at most @max of them are stored.
  * With @hide, what tells of the host's addresses is left out.

@@ -317,7 +317,7 @@ static bool is_lodges(unsigned long cmd)
 {
 	static const unsigned long lodges[] = {
 		LODGE_GET_VERSION, LODGE_GET_FLIGHT_FD, LODGE_GET_VMCS, LODGE_SET_STOPS,
-		LODGE_WALK_EPT,
+		LODGE_WALK_EPT, LODGE_GET_ENTRY_FAILURE, LODGE_BREAK_VMCS,
 	};
 
 	for (u64 i = 0; i < ARRAY_SIZE(lodges); i++)

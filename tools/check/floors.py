@@ -25,7 +25,8 @@ FLOORS = (
     (3, "I/O and interrupts", ("io/*.[ch]", "irq/*.[ch]")),
     (4, "CPU model", ("cpu/*.[ch]",)),
     (5, "rooms", ("exit*.[ch]", "halt.[ch]", "irqchip.[ch]", "vcpu.[ch]", "state.[ch]",
-                    "vm.[ch]", "extension.[ch]", "flight.[ch]")),
+                    "vm.[ch]", "extension.[ch]", "flight.[ch]", "entry_failure.[ch]",
+                    "break.[ch]")),
     (6, "door", ("ioctl*.[ch]", "attr.[ch]", "stats.c", "main.c")),
 )
 

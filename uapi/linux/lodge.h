@@ -125,4 +125,52 @@ struct lodge_ept_walk {
 	__u64 entry[4];			/* out: SDM vol. 3C 28.2.2; the root's first */
 };
 
+/*
+ * LODGE_GET_ENTRY_FAILURE: (vCPU) why its last entry failed: the rules of VM entry
+ * that its VMCS broke then, in the order in which the CPU checks.  Findings says how
+ * many there is room for behind the struct, and then how many there are; E2BIG if
+ * that is more, ENOENT if no entry has failed.
+ */
+#define LODGE_GET_ENTRY_FAILURE	_IO(LODGE_IOCTL_TYPE, 0x14)
+
+#define LODGE_MAX_FINDINGS	8	/* more are not looked for */
+
+struct lodge_entry_finding {
+	__u32 field;			/* its number */
+	__u32 flags;			/* LODGE_VMCS_HIDDEN */
+	__u64 value;			/* of the field, or of the MSR to be loaded */
+	__u32 index;			/* of the MSR in its list, from 1; else 0 */
+	__u32 reserved;
+	char rule[48];			/* its name, which never changes */
+	char sdm[16];			/* section of volume 3C */
+	char text[184];			/* what must hold */
+};
+
+/* The CPU refused the instruction; reason is the VM-instruction error. */
+#define LODGE_ENTRY_VMFAIL	(1 << 0)
+
+struct lodge_entry_failure {
+	__u32 size;			/* of this struct */
+	__u32 findings;
+	__u32 reason;			/* else the exit reason with bit 31 */
+	__u32 flags;			/* LODGE_ENTRY_* */
+	struct lodge_entry_finding finding[];
+};
+
+/*
+ * LODGE_BREAK_VMCS: (vCPU) the next entry is made with these values in these fields,
+ * and then the old ones are written back; LODGE_GET_ENTRY_FAILURE tells which rules
+ * that breaks, even if the CPU enters.  It can crash the host: EOPNOTSUPP but in a
+ * module that was built for it (CONFIG_LODGE_BREAK), EPERM without CAP_SYS_ADMIN.
+ */
+#define LODGE_BREAK_VMCS	_IO(LODGE_IOCTL_TYPE, 0x1f)
+
+#define LODGE_MAX_BROKEN	16
+
+struct lodge_break {
+	__u32 size;			/* of this struct */
+	__u32 fields;			/* 1 to LODGE_MAX_BROKEN; they follow */
+	struct lodge_vmcs_field field[];
+};
+
 #endif
