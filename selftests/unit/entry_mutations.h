@@ -11,7 +11,10 @@
  * On a CPU that has less, another rule may be broken first, or none: the model says.
  *
  * lax: the emulated CPU of the tests does not make this check, although the SDM has
- * it; the state is then entered, or a later check fails.
+ * it; the state is then entered, or a later check fails. There is more that depends
+ * on the state: it does not look at an SS with a null selector in 64-bit code, nor,
+ * if it has CET, whether an exception has its error code, nor for virtual-interrupt
+ * delivery behind posted interrupts without a TPR shadow.
  */
 #ifndef LODGE_UNIT_ENTRY_MUTATIONS_H
 #define LODGE_UNIT_ENTRY_MUTATIONS_H
@@ -312,8 +315,9 @@ static const struct entry_mutation entry_mutations[] = {
 	{ "host.cr0.zeros", HOST_CR0, SET_BITS, BIT_ULL(32) },
 	{ "host.cr4.ones", HOST_CR4, CLEAR_BITS, X86_CR4_VMXE },
 	{ "host.cr4.zeros", HOST_CR4, SET_BITS, BIT_ULL(40) },
+	/* the emulated CPU asks only with "load CET state" */
 	{ "host.cr4.cet", HOST_CR0, CLEAR_BITS, X86_CR0_WP,
-	  .also = { { HOST_CR4, X86_CR4_VMXE | X86_CR4_PAE | CR4_CET } } },
+	  .also = { { HOST_CR4, X86_CR4_VMXE | X86_CR4_PAE | CR4_CET } }, .lax = true },
 	{ "host.cr3.width", HOST_CR3, SET_BITS, TOO_HIGH },
 	NONCANONICAL("host.sysenter_esp", HOST_IA32_SYSENTER_ESP),
 	NONCANONICAL("host.sysenter_eip", HOST_IA32_SYSENTER_EIP),
@@ -326,8 +330,9 @@ static const struct entry_mutation entry_mutations[] = {
 	{ "host.efer.lme", HOST_IA32_EFER, XOR_BITS, EFER_LME },
 	{ "host.s_cet.reserved", FIELD_HOST_S_CET, SET_BITS, BIT(6), .on = EXIT_CET },
 	{ "host.s_cet.reserved", FIELD_HOST_S_CET, SET_BITS, BIT(10) | BIT(11), .on = EXIT_CET },
+	/* the emulated CPU takes the low half, and looks at that */
 	{ "host.pkrs.reserved", FIELD_HOST_PKRS, SET_BITS, BIT_ULL(32),
-	  .on = { { ENTRY_EXIT, EXIT_LOAD_PKRS } } },
+	  .on = { { ENTRY_EXIT, EXIT_LOAD_PKRS } }, .lax = true },
 
 	/* host segments, 26.2.3 */
 	{ "host.cs.selector", HOST_CS_SELECTOR, SET_BITS, 3 },
@@ -406,7 +411,7 @@ static const struct entry_mutation entry_mutations[] = {
 	{ "guest.lbr_ctl.reserved", FIELD_GUEST_LBR_CTL, SET_BITS, BIT_ULL(63),
 	  .on = { { ENTRY_ENTRY, ENTRY_LOAD_LBR_CTL } } },
 	{ "guest.pkrs.reserved", FIELD_GUEST_PKRS, SET_BITS, BIT_ULL(32),
-	  .on = { { ENTRY_ENTRY, ENTRY_LOAD_PKRS } } },
+	  .on = { { ENTRY_ENTRY, ENTRY_LOAD_PKRS } }, .lax = true },
 	{ "guest.uinv.reserved", FIELD_GUEST_UINV, SET_BITS, 0x100,
 	  .on = { { ENTRY_ENTRY, ENTRY_LOAD_UINV } } },
 
@@ -425,8 +430,7 @@ static const struct entry_mutation entry_mutations[] = {
 	NONCANONICAL("guest.gs.base", GUEST_GS_BASE),
 	NONCANONICAL("guest.ldtr.base", GUEST_LDTR_BASE),
 	{ "guest.cs.base", GUEST_CS_BASE, SET_BITS, BIT_ULL(32) },
-	/* in 64-bit code, the emulated CPU looks at SS only if its RPL is not 0 */
-	{ "guest.ss.base", GUEST_SS_BASE, SET_BITS, BIT_ULL(32), .lax = true },
+	{ "guest.ss.base", GUEST_SS_BASE, SET_BITS, BIT_ULL(32) },
 	{ "guest.ds.base", GUEST_DS_BASE, SET_BITS, BIT_ULL(32) },
 	{ "guest.es.base", GUEST_ES_BASE, SET_BITS, BIT_ULL(32) },
 	V8086("cs.limit.v8086", AT_CS, GUEST_ES_LIMIT, 0x8000),
@@ -443,7 +447,7 @@ static const struct entry_mutation entry_mutations[] = {
 	V8086("gs.rights.v8086", AT_GS, GUEST_ES_AR_BYTES, BIT(31)),
 	AR("cs.type", AT_CS, CLEAR_BITS, 1),
 	AR("cs.type", AT_CS, SET_TO, 0xa093, .off = NO_UNRESTRICTED),
-	AR("ss.type", AT_SS, CLEAR_BITS, 1, .lax = true),
+	AR("ss.type", AT_SS, CLEAR_BITS, 1),
 	AR("ds.type.accessed", AT_DS, CLEAR_BITS, 1),
 	AR("ds.type.readable", AT_DS, XOR_BITS, 10),
 	AR("es.type.accessed", AT_ES, CLEAR_BITS, 1),
@@ -453,7 +457,7 @@ static const struct entry_mutation entry_mutations[] = {
 	AR("gs.type.accessed", AT_GS, CLEAR_BITS, 1),
 	AR("gs.type.readable", AT_GS, XOR_BITS, 10),
 	AR("cs.s", AT_CS, CLEAR_BITS, VMX_AR_S_MASK),
-	AR("ss.s", AT_SS, CLEAR_BITS, VMX_AR_S_MASK, .lax = true),
+	AR("ss.s", AT_SS, CLEAR_BITS, VMX_AR_S_MASK),
 	AR("ds.s", AT_DS, CLEAR_BITS, VMX_AR_S_MASK),
 	AR("es.s", AT_ES, CLEAR_BITS, VMX_AR_S_MASK),
 	AR("fs.s", AT_FS, CLEAR_BITS, VMX_AR_S_MASK),
@@ -473,33 +477,32 @@ static const struct entry_mutation entry_mutations[] = {
 	{ "guest.gs.dpl", GUEST_GS_SELECTOR, SET_BITS, 2, .off = NO_UNRESTRICTED,
 	  .also = { { GUEST_GS_AR_BYTES, 0xc09b } } },
 	AR("cs.p", AT_CS, CLEAR_BITS, VMX_AR_P_MASK),
-	AR("ss.p", AT_SS, CLEAR_BITS, VMX_AR_P_MASK, .lax = true),
+	AR("ss.p", AT_SS, CLEAR_BITS, VMX_AR_P_MASK),
 	AR("ds.p", AT_DS, CLEAR_BITS, VMX_AR_P_MASK),
 	AR("es.p", AT_ES, CLEAR_BITS, VMX_AR_P_MASK),
 	AR("fs.p", AT_FS, CLEAR_BITS, VMX_AR_P_MASK),
 	AR("gs.p", AT_GS, CLEAR_BITS, VMX_AR_P_MASK),
 	AR("cs.reserved_low", AT_CS, SET_BITS, BIT(8)),
-	AR("ss.reserved_low", AT_SS, SET_BITS, BIT(11), .lax = true),
+	AR("ss.reserved_low", AT_SS, SET_BITS, BIT(11)),
 	AR("ds.reserved_low", AT_DS, SET_BITS, BIT(9)),
 	AR("es.reserved_low", AT_ES, SET_BITS, BIT(10)),
 	AR("fs.reserved_low", AT_FS, SET_BITS, BIT(8)),
 	AR("gs.reserved_low", AT_GS, SET_BITS, BIT(11)),
 	AR("cs.d", AT_CS, SET_BITS, VMX_AR_DB_MASK),
 	TOO_FINE("cs", AT_CS, .also = { { GUEST_CS_AR_BYTES, 0xa09b } }),
-	TOO_FINE("ss", AT_SS, .also = { { GUEST_SS_AR_BYTES, 0xc093 } }, .lax = true),
+	TOO_FINE("ss", AT_SS, .also = { { GUEST_SS_AR_BYTES, 0xc093 } }),
 	TOO_FINE("ds", AT_DS, .also = { { GUEST_DS_AR_BYTES, 0xc093 } }),
 	TOO_FINE("es", AT_ES, .also = { { GUEST_ES_AR_BYTES, 0xc093 } }),
 	TOO_FINE("fs", AT_FS, .also = { { GUEST_FS_AR_BYTES, 0xc093 } }),
 	TOO_FINE("gs", AT_GS, .also = { { GUEST_GS_AR_BYTES, 0xc093 } }),
 	AR("cs.g.set", AT_CS, SET_TO, 0x209b, .also = { { GUEST_CS_LIMIT, 0x100fff } }),
-	AR("ss.g.set", AT_SS, SET_TO, 0x4093, .also = { { GUEST_SS_LIMIT, 0x100fff } },
-	   .lax = true),
+	AR("ss.g.set", AT_SS, SET_TO, 0x4093, .also = { { GUEST_SS_LIMIT, 0x100fff } }),
 	AR("ds.g.set", AT_DS, SET_TO, 0x4093, .also = { { GUEST_DS_LIMIT, 0x80000fff } }),
 	AR("es.g.set", AT_ES, SET_TO, 0x4093, .also = { { GUEST_ES_LIMIT, 0x100fff } }),
 	AR("fs.g.set", AT_FS, SET_TO, 0x4093, .also = { { GUEST_FS_LIMIT, 0x100fff } }),
 	AR("gs.g.set", AT_GS, SET_TO, 0x4093, .also = { { GUEST_GS_LIMIT, 0x100fff } }),
 	AR("cs.reserved_high", AT_CS, SET_BITS, BIT(17)),
-	AR("ss.reserved_high", AT_SS, SET_BITS, BIT(18), .lax = true),
+	AR("ss.reserved_high", AT_SS, SET_BITS, BIT(18)),
 	AR("ds.reserved_high", AT_DS, SET_BITS, BIT(31)),
 	AR("es.reserved_high", AT_ES, SET_BITS, BIT(24)),
 	AR("fs.reserved_high", AT_FS, SET_BITS, BIT(17)),
