@@ -101,7 +101,8 @@ static void describe_cpu(const struct lodge_vcpu *vcpu, struct entry_cpu *cpu)
 		.cr0_fixed1 = msr_or_0(MSR_IA32_VMX_CR0_FIXED1),
 		.cr4_fixed0 = msr_or_0(MSR_IA32_VMX_CR4_FIXED0),
 		.cr4_fixed1 = msr_or_0(MSR_IA32_VMX_CR4_FIXED1),
-		.efer = EFER_SCE | EFER_LME | EFER_LMA | (boot_cpu_has(X86_FEATURE_NX) ? EFER_NX : 0),
+		.efer = EFER_SCE | EFER_LME | EFER_LMA |
+			(boot_cpu_has(X86_FEATURE_NX) ? EFER_NX : 0),
 		.debugctl = DEBUGCTL_BITS, .perf_global_ctrl = perf_global_ctrl(),
 		.pending_debug = boot_cpu_has(X86_FEATURE_RTM) ? BIT(16) : 0,
 		.physical_bits = boot_cpu_data.x86_phys_bits,

@@ -217,7 +217,7 @@ struct lodge_vcpu {
 	u32 insn_error;			/* (V) ... for this reason */
 	bool triple_fault;		/* (V) the guest has shut down */
 	bool has_run;			/* (V) entered the guest at least once */
-	bool has_stops;			/* (V) the client wants to see exits before they are served */
+	bool has_stops;			/* (V) the client wants to see some exits first */
 	bool has_breakpoints;		/* (V) the debug registers must be loaded to enter */
 	bool l1d_used;			/* (V) for what no guest may see: vmx/mitigate.c */
 	bool to_tell;			/* (V) something in it that settle() has to look at */

@@ -75,13 +75,14 @@ SUBTEST(rules_are_named)
 	bad.cs.type = 1;
 	check_broken(vcpu, &bad, "guest.cs.type", GUEST_CS_AR, "26.3.1.2");
 	bad = good;
-	bad.tr.present = 0;
-	check_broken(vcpu, &bad, "guest.tr.unusable", GUEST_TR_AR, "26.3.1.2");
+	bad.tr.limit = 0x100fff;
+	bad.tr.g = 0;
+	check_broken(vcpu, &bad, "guest.tr.g.set", GUEST_TR_AR, "26.3.1.2");
 	/* what was, remains until the next one fails */
 	set_sregs(vcpu, &good);
 	vcpu_expect_sync(vcpu, 1);
 	CHECK_EQ(ask(vcpu, &f), 0);
-	CHECK(!strcmp(f.finding[0].rule, "guest.tr.unusable"));
+	CHECK(!strcmp(f.finding[0].rule, "guest.tr.g.set"));
 	vcpu_expect_done(vcpu);
 }
 
