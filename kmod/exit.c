@@ -199,7 +199,6 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
 
 	if (trace_lodge_page_fault_enabled())
 		trace_lodge_page_fault(vcpu->id, regs_rip(vcpu), fault.gpa, vcpu->exit_qual);
-	vcpu->l1d_used = true;
 	inject_iret_faulted(vcpu, vcpu->exit_qual & INTR_INFO_UNBLOCK_NMI);
 	ret = fault_resolve(vcpu, &fault);
 	if (ret == FAULT_RESUME) {

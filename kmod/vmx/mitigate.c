@@ -81,8 +81,10 @@ static void flush_by_reading(void)
 
 /*
  * What the host has touched since the last entry that no guest may see: memory of other
- * tasks, where this one was scheduled or an interrupt came, and what user space, the
- * emulator or a fault had to look at.  A kernel without KVM does not note interrupts.
+ * tasks, where this one was scheduled or an interrupt came, and what user space or the
+ * emulator had to look at.  An EPT violation is served with the process's own page tables
+ * and pages, which the kernel's own hypervisor does not count either; if it had to sleep,
+ * this task was scheduled.  A kernel without KVM does not note interrupts.
  */
 static bool host_data_is_cached(struct lodge_vcpu *vcpu)
 {
