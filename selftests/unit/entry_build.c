@@ -407,6 +407,8 @@ static void build_code(struct sample *s, u32 cpl)
 
 	if (s->from == FROM_64)
 		ar = (ar & ~VMX_AR_DB_MASK) | VMX_AR_L_MASK;
+	else if (s->from != FROM_COMPATIBLE)
+		ar |= maybe(VMX_AR_L_MASK);	/* means nothing there */
 	if (unrestricted(s) && cpl == 0 && one_in(3))
 		ar |= 3;
 	else if (one_in(3))
@@ -530,6 +532,14 @@ static void build_guest_msrs(struct sample *s)
 	set(s, FIELD_GUEST_SSP, canonical(s) & ~3ull);
 }
 
+/* Without PAE paging, anything. */
+static u64 pdpte(const struct sample *s)
+{
+	if (is_ia32e(s) || !has(s, GUEST_CR0, X86_CR0_PG) || !has(s, GUEST_CR4, X86_CR4_PAE))
+		return rnd();
+	return one_in(3) ? rnd() & ~1ull : page(s) | 1 | (rnd() & 0xe18);
+}
+
 #define RFLAGS_ANY	0x3d7ed5u	/* but VM */
 
 static void build_guest_registers(struct sample *s)
@@ -549,11 +559,8 @@ static void build_guest_registers(struct sample *s)
 	set(s, GUEST_RFLAGS, (rnd() & RFLAGS_ANY) | X86_EFLAGS_FIXED |
 	    (s->from == FROM_V8086 ? X86_EFLAGS_VM : 0));
 	for (i = 0; i < 4; i++) {
-		u64 entry = one_in(3) ? rnd() & ~1ull : page(s) | 1 | (rnd() & 0xe18);
-
-		s->pdpte[i] = entry;
-		entry = one_in(3) ? rnd() & ~1ull : page(s) | 1 | (rnd() & 0xe18);
-		set(s, GUEST_PDPTR0 + 2 * i, entry);
+		s->pdpte[i] = pdpte(s);
+		set(s, GUEST_PDPTR0 + 2 * i, pdpte(s));
 	}
 }
 

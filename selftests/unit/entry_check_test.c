@@ -291,6 +291,10 @@ static void limit_cpu(struct entry_cpu *cpu, u8 how)
 		cpu->tracing = true;
 	if (how & CPU_NO_SGX)
 		cpu->sgx = false;
+	if (how & CPU_NO_LENGTH_0)
+		cpu->misc &= ~(u64)MISC_ZERO_LENGTH;
+	if (how & CPU_ACTIVE_ONLY)
+		cpu->misc &= ~(u64)(BIT(6) | BIT(7) | BIT(8));
 }
 
 /* Everything but the field itself. */

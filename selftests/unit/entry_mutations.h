@@ -33,6 +33,8 @@ enum entry_how { SET_TO, SET_BITS, CLEAR_BITS, XOR_BITS };
 #define CPU_NO_ENFORCE	BIT(2)		/* of shadow stacks by EPT */
 #define CPU_TRACES	BIT(3)		/* the host, by Intel PT */
 #define CPU_NO_SGX	BIT(4)
+#define CPU_NO_LENGTH_0	BIT(5)		/* of an instruction that causes an event */
+#define CPU_ACTIVE_ONLY	BIT(6)		/* no other activity state */
 
 struct entry_mutation {
 	const char *rule;		/* the first that is broken then */
@@ -81,6 +83,7 @@ static const struct vmx_msr_entry entry_bad_msrs[] = {
 	{ .index = MSR_CORE_PERF_GLOBAL_CTRL, .value = BIT_ULL(63) },
 	{ .index = MSR_IA32_UCODE_REV },
 	{ .index = MSR_MTRRcap },
+	{ .index = MSR_IA32_VMX_VMFUNC },
 };
 
 /* ---- the table ---- */
@@ -120,12 +123,12 @@ static const struct vmx_msr_entry entry_bad_msrs[] = {
 enum { AT_ES, AT_CS, AT_SS, AT_DS, AT_FS, AT_GS, AT_LDTR, AT_TR };
 
 /* What posted interrupts need. */
-#define POSTED_ON { { ENTRY_PIN, PIN_BASED_POSTED_INTR }, { ENTRY_PROC, CPU_BASED_TPR_SHADOW }, \
+#define WITH_POSTED { { ENTRY_PIN, PIN_BASED_POSTED_INTR }, { ENTRY_PROC, CPU_BASED_TPR_SHADOW }, \
 		    { ENTRY_PROC2, SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY }, \
 		    { ENTRY_EXIT, VM_EXIT_ACK_INTR_ON_EXIT } }
-#define TERTIARY_ON(b) { { ENTRY_PROC, CPU_BASED_ACTIVATE_TERTIARY_CONTROLS }, \
+#define WITH_TERTIARY(b) { { ENTRY_PROC, CPU_BASED_ACTIVATE_TERTIARY_CONTROLS }, \
 			 { ENTRY_PROC3, b }, { ENTRY_PROC, CPU_BASED_TPR_SHADOW } }
-#define PT_ON { { ENTRY_PROC2, SECONDARY_EXEC_PT_USE_GPA }, \
+#define WITH_PT { { ENTRY_PROC2, SECONDARY_EXEC_PT_USE_GPA }, \
 		{ ENTRY_ENTRY, VM_ENTRY_LOAD_IA32_RTIT_CTL }, \
 		{ ENTRY_EXIT, VM_EXIT_CLEAR_IA32_RTIT_CTL } }
 #define EXIT_CET { { ENTRY_EXIT, EXIT_LOAD_CET } }
@@ -184,12 +187,12 @@ static const struct entry_mutation entry_mutations[] = {
 	  .on = { { ENTRY_PROC, CPU_BASED_TPR_SHADOW },
 		  { ENTRY_PROC2, SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY } } },
 	{ "controls.posted.delivery", SECONDARY, CLEAR_BITS, SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY,
-	  .on = POSTED_ON },
+	  .on = WITH_POSTED },
 	{ "controls.posted.acknowledge", VM_EXIT_CONTROLS, CLEAR_BITS, VM_EXIT_ACK_INTR_ON_EXIT,
-	  .on = POSTED_ON },
-	{ "controls.posted.vector", POSTED_INTR_NV, SET_BITS, 0x100, .on = POSTED_ON },
-	{ "controls.posted.aligned", POSTED_INTR_DESC_ADDR, SET_BITS, 0x20, .on = POSTED_ON },
-	{ "controls.posted.width", POSTED_INTR_DESC_ADDR, SET_BITS, TOO_HIGH, .on = POSTED_ON },
+	  .on = WITH_POSTED },
+	{ "controls.posted.vector", POSTED_INTR_NV, SET_BITS, 0x100, .on = WITH_POSTED },
+	{ "controls.posted.aligned", POSTED_INTR_DESC_ADDR, SET_BITS, 0x20, .on = WITH_POSTED },
+	{ "controls.posted.width", POSTED_INTR_DESC_ADDR, SET_BITS, TOO_HIGH, .on = WITH_POSTED },
 	{ "controls.vpid", VIRTUAL_PROCESSOR_ID, SET_TO, 0,
 	  .on = { { ENTRY_PROC2, SECONDARY_EXEC_ENABLE_VPID } } },
 	{ "controls.eptp.memory_type", EPT_POINTER, XOR_BITS, 1 },
@@ -230,33 +233,33 @@ static const struct entry_mutation entry_mutations[] = {
 	{ "controls.pt.tracing", VM_ENTRY_CONTROLS, SET_BITS, VM_ENTRY_LOAD_IA32_RTIT_CTL,
 	  .cpu = CPU_TRACES },
 	{ "controls.pt.ept", SECONDARY, CLEAR_BITS, SECONDARY_EXEC_ENABLE_EPT,
-	  .off = NO_UNRESTRICTED, .on = PT_ON },
+	  .off = NO_UNRESTRICTED, .on = WITH_PT },
 	{ "controls.pt.load", VM_ENTRY_CONTROLS, CLEAR_BITS, VM_ENTRY_LOAD_IA32_RTIT_CTL,
-	  .on = PT_ON },
+	  .on = WITH_PT },
 	{ "controls.pt.clear", VM_EXIT_CONTROLS, CLEAR_BITS, VM_EXIT_CLEAR_IA32_RTIT_CTL,
-	  .on = PT_ON },
+	  .on = WITH_PT },
 	{ "controls.tsc_multiplier", TSC_MULTIPLIER, SET_TO, 0,
 	  .on = { { ENTRY_PROC2, SECONDARY_EXEC_TSC_SCALING } } },
 	{ "controls.hlat.ept", TERTIARY, SET_BITS, PROC3_HLAT, .off = NO_EPT,
-	  .on = TERTIARY_ON(0) },
+	  .on = WITH_TERTIARY(0) },
 	{ "controls.paging_write.ept", TERTIARY, SET_BITS, PROC3_PAGING_WRITE, .off = NO_EPT,
-	  .on = TERTIARY_ON(0) },
+	  .on = WITH_TERTIARY(0) },
 	{ "controls.paging_verify.ept", TERTIARY, SET_BITS, PROC3_PAGING_VERIFY, .off = NO_EPT,
-	  .on = TERTIARY_ON(0) },
+	  .on = WITH_TERTIARY(0) },
 	{ "controls.hlat.reserved", FIELD_HLAT_POINTER, SET_BITS, BIT(5),
-	  .on = TERTIARY_ON(PROC3_HLAT) },
+	  .on = WITH_TERTIARY(PROC3_HLAT) },
 	{ "controls.hlat.width", FIELD_HLAT_POINTER, SET_BITS, TOO_HIGH,
-	  .on = TERTIARY_ON(PROC3_HLAT) },
+	  .on = WITH_TERTIARY(PROC3_HLAT) },
 	UNALIGNED("low_pasid", FIELD_LOW_PASID_DIRECTORY, ENTRY_PROC2, PROC2_PASID),
 	BEYOND("low_pasid", FIELD_LOW_PASID_DIRECTORY, ENTRY_PROC2, PROC2_PASID),
 	UNALIGNED("high_pasid", FIELD_HIGH_PASID_DIRECTORY, ENTRY_PROC2, PROC2_PASID),
 	BEYOND("high_pasid", FIELD_HIGH_PASID_DIRECTORY, ENTRY_PROC2, PROC2_PASID),
 	{ "controls.pid_table.aligned", PID_POINTER_TABLE, SET_BITS, 4,
-	  .on = TERTIARY_ON(PROC3_IPI) },
+	  .on = WITH_TERTIARY(PROC3_IPI) },
 	{ "controls.pid_table.width", PID_POINTER_TABLE, SET_BITS, TOO_HIGH,
-	  .on = TERTIARY_ON(PROC3_IPI) },
+	  .on = WITH_TERTIARY(PROC3_IPI) },
 	{ "controls.pid_table.end", PID_POINTER_TABLE, SET_TO, BIT_ULL(46) - 16,
-	  .on = TERTIARY_ON(PROC3_IPI) },
+	  .on = WITH_TERTIARY(PROC3_IPI) },
 
 	/* VM-exit control fields, 26.2.1.2 */
 	{ "controls.exit.ones", VM_EXIT_CONTROLS, CLEAR_BITS, BIT(0) },
@@ -299,6 +302,13 @@ static const struct entry_mutation entry_mutations[] = {
 	  .also = { { EVENT, VALID | INTR_TYPE_HARD_EXCEPTION | CODE | 13 } } },
 	{ "controls.event.instruction_length", VM_ENTRY_INSTRUCTION_LEN, SET_TO, 16,
 	  .also = { { EVENT, VALID | INTR_TYPE_SOFT_INTR | 0x80 } } },
+	{ "controls.event.instruction_length", VM_ENTRY_INSTRUCTION_LEN, SET_TO, 16,
+	  .also = { { EVENT, VALID | INTR_TYPE_SOFT_EXCEPTION | 3 } } },
+	{ "controls.event.instruction_length", VM_ENTRY_INSTRUCTION_LEN, SET_TO, BIT(31),
+	  .also = { { EVENT, VALID | INTR_TYPE_PRIV_SW_EXCEPTION | 1 } } },
+	{ "controls.event.instruction_length", VM_ENTRY_INSTRUCTION_LEN, SET_TO, 0,
+	  .cpu = CPU_NO_LENGTH_0, .also = { { EVENT, VALID | INTR_TYPE_SOFT_INTR | 0x80 },
+					    { VM_ENTRY_INSTRUCTION_LEN, 1 } } },
 	{ "controls.entry_msr_load.aligned", VM_ENTRY_MSR_LOAD_ADDR, SET_TO, 8,
 	  .also = { { VM_ENTRY_MSR_LOAD_COUNT, 1 } } },
 	{ "controls.entry_msr_load.width", VM_ENTRY_MSR_LOAD_ADDR, SET_TO, TOO_HIGH,
@@ -417,7 +427,8 @@ static const struct entry_mutation entry_mutations[] = {
 
 	/* guest segments, 26.3.1.2 */
 	{ "guest.tr.selector.ti", GUEST_TR_SELECTOR, SET_BITS, 4 },
-	{ "guest.ldtr.selector.ti", GUEST_LDTR_SELECTOR, SET_BITS, 4 },
+	{ "guest.ldtr.selector.ti", GUEST_LDTR_SELECTOR, SET_BITS, 4,
+	  .also = { { GUEST_LDTR_AR_BYTES, 0x82 }, { GUEST_LDTR_LIMIT, 0xffff } } },
 	{ "guest.ss.selector.rpl", GUEST_SS_SELECTOR, XOR_BITS, 1, .off = NO_UNRESTRICTED },
 	V8086("cs.base.v8086", AT_CS, GUEST_ES_BASE, 0x10),
 	V8086("ss.base.v8086", AT_SS, GUEST_ES_BASE, 1),
@@ -428,7 +439,9 @@ static const struct entry_mutation entry_mutations[] = {
 	NONCANONICAL("guest.tr.base", GUEST_TR_BASE),
 	NONCANONICAL("guest.fs.base", GUEST_FS_BASE),
 	NONCANONICAL("guest.gs.base", GUEST_GS_BASE),
-	NONCANONICAL("guest.ldtr.base", GUEST_LDTR_BASE),
+	NONCANONICAL("guest.ldtr.base", GUEST_LDTR_BASE,
+		     .also = { { GUEST_LDTR_AR_BYTES, 0x82 }, { GUEST_LDTR_SELECTOR, 0 },
+			       { GUEST_LDTR_LIMIT, 0xffff } }),
 	{ "guest.cs.base", GUEST_CS_BASE, SET_BITS, BIT_ULL(32) },
 	{ "guest.ss.base", GUEST_SS_BASE, SET_BITS, BIT_ULL(32) },
 	{ "guest.ds.base", GUEST_DS_BASE, SET_BITS, BIT_ULL(32) },
@@ -465,6 +478,7 @@ static const struct entry_mutation entry_mutations[] = {
 	AR("cs.dpl.data", AT_CS, SET_TO, 0xa0b3),
 	AR("cs.dpl.nonconforming", AT_CS, XOR_BITS, 0x20),
 	AR("cs.dpl.conforming", AT_CS, SET_TO, 0xa0bf),
+	AR("cs.dpl.conforming", AT_CS, SET_TO, 0xa0bd),
 	AR("ss.dpl.rpl", AT_SS, XOR_BITS, 0x20, .off = NO_UNRESTRICTED,
 	   .also = { { GUEST_CS_AR_BYTES, 0xa09f } }),
 	AR("ss.dpl.real", AT_SS, XOR_BITS, 0x20, .also = { { GUEST_CS_AR_BYTES, 0xa093 } }),
@@ -477,6 +491,8 @@ static const struct entry_mutation entry_mutations[] = {
 	{ "guest.gs.dpl", GUEST_GS_SELECTOR, SET_BITS, 2, .off = NO_UNRESTRICTED,
 	  .also = { { GUEST_GS_AR_BYTES, 0xc09b } } },
 	AR("cs.p", AT_CS, CLEAR_BITS, VMX_AR_P_MASK),
+	/* CS counts even if it is unusable, and so does TR */
+	AR("cs.p", AT_CS, SET_TO, VMX_AR_UNUSABLE_MASK | 0xa01b),
 	AR("ss.p", AT_SS, CLEAR_BITS, VMX_AR_P_MASK),
 	AR("ds.p", AT_DS, CLEAR_BITS, VMX_AR_P_MASK),
 	AR("es.p", AT_ES, CLEAR_BITS, VMX_AR_P_MASK),
@@ -509,6 +525,7 @@ static const struct entry_mutation entry_mutations[] = {
 	AR("gs.reserved_high", AT_GS, SET_BITS, BIT(17)),
 	AR("tr.type", AT_TR, SET_TO, 0x83),
 	AR("tr.type", AT_TR, SET_TO, 0x89, .from = FROM_PROTECTED),
+	AR("tr.type", AT_TR, SET_TO, VMX_AR_UNUSABLE_MASK | 0x82),
 	AR("tr.s", AT_TR, SET_BITS, VMX_AR_S_MASK),
 	AR("tr.p", AT_TR, CLEAR_BITS, VMX_AR_P_MASK),
 	AR("tr.reserved_low", AT_TR, SET_BITS, BIT(8)),
@@ -518,6 +535,7 @@ static const struct entry_mutation entry_mutations[] = {
 	AR("tr.unusable", AT_TR, SET_BITS, VMX_AR_UNUSABLE_MASK),
 	AR("tr.reserved_high", AT_TR, SET_BITS, BIT(17)),
 	AR("ldtr.type", AT_LDTR, SET_TO, 0x83),
+	AR("ldtr.type", AT_LDTR, SET_TO, 0x83, .from = FROM_V8086),
 	AR("ldtr.s", AT_LDTR, SET_TO, 0x92),
 	AR("ldtr.p", AT_LDTR, SET_TO, 2),
 	AR("ldtr.reserved_low", AT_LDTR, SET_TO, 0x182),
@@ -551,6 +569,8 @@ static const struct entry_mutation entry_mutations[] = {
 
 	/* state that is in no register, 26.3.1.5 */
 	{ "guest.activity.known", GUEST_ACTIVITY_STATE, SET_TO, 4 },
+	{ "guest.activity.known", GUEST_ACTIVITY_STATE, SET_TO, GUEST_ACTIVITY_WAIT_SIPI,
+	  .cpu = CPU_ACTIVE_ONLY },
 	{ "guest.activity.cpl", GUEST_ACTIVITY_STATE, SET_TO, GUEST_ACTIVITY_HLT,
 	  .also = { { GUEST_CS_AR_BYTES, 0xa0fb }, { GUEST_SS_AR_BYTES, 0xc0f3 } } },
 	{ "guest.activity.blocked", GUEST_ACTIVITY_STATE, SET_TO, GUEST_ACTIVITY_HLT,
@@ -559,6 +579,10 @@ static const struct entry_mutation entry_mutations[] = {
 	  .also = { { EVENT, VALID | INTR_TYPE_SOFT_INTR | 0x80 },
 		    { VM_ENTRY_INSTRUCTION_LEN, 2 } },
 	  .lax = true },
+	{ "guest.activity.event.halted", GUEST_ACTIVITY_STATE, SET_TO, GUEST_ACTIVITY_HLT,
+	  .also = { { EVENT, VALID | INTR_TYPE_HARD_EXCEPTION | 6 } }, .lax = true },
+	{ "guest.activity.event.shutdown", GUEST_ACTIVITY_STATE, SET_TO, GUEST_ACTIVITY_SHUTDOWN,
+	  .also = { { EVENT, VALID | INTR_TYPE_HARD_EXCEPTION | 1 } } },
 	{ "guest.activity.event.shutdown", GUEST_ACTIVITY_STATE, SET_TO, GUEST_ACTIVITY_SHUTDOWN,
 	  .also = { { EVENT, VALID | INTR_TYPE_SOFT_INTR | 0x80 },
 		    { VM_ENTRY_INSTRUCTION_LEN, 2 } } },
@@ -575,6 +599,7 @@ static const struct entry_mutation entry_mutations[] = {
 	{ "guest.interruptibility.nmi_mov_ss", BLOCKED, SET_TO, GUEST_INTR_STATE_MOV_SS,
 	  .also = { { EVENT, NMI } } },
 	{ "guest.interruptibility.smi", BLOCKED, SET_BITS, GUEST_INTR_STATE_SMI },
+	/* for which the emulated CPU has no exit qualification of its own */
 	{ "guest.interruptibility.nmi_sti", BLOCKED, SET_TO, GUEST_INTR_STATE_STI,
 	  .also = { { EVENT, NMI }, IF_SET } },
 	{ "guest.interruptibility.virtual_nmi", BLOCKED, SET_TO, GUEST_INTR_STATE_NMI,
@@ -628,6 +653,30 @@ static const struct entry_mutation entry_mutations[] = {
 	BAD_LOAD("bits", 13),
 	BAD_LOAD("microcode", 14),
 	BAD_LOAD("read_only", 15),
+	BAD_LOAD("read_only", 16),
 };
+
+#undef VALID
+#undef CODE
+#undef SECONDARY
+#undef TERTIARY
+#undef EVENT
+#undef BLOCKED
+#undef NMI
+#undef IF_SET
+#undef NO_UNRESTRICTED
+#undef NO_EPT
+#undef UNALIGNED
+#undef BEYOND
+#undef NONCANONICAL
+#undef AR
+#undef V8086
+#undef TOO_FINE
+#undef BAD_LOAD
+#undef WITH_POSTED
+#undef WITH_TERTIARY
+#undef WITH_PT
+#undef EXIT_CET
+#undef ENTRY_CET
 
 #endif
