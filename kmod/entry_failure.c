@@ -76,6 +76,23 @@ static u64 perf_global_ctrl(void)
 	return (BIT_ULL((eax >> 8) & 0xff) - 1) | (BIT_ULL(edx & 0x1f) - 1) << 32;
 }
 
+/* Bits of CR3 that are no address: LAM, CPUID leaf 7, subleaf 1, EAX[26]. */
+static u64 cr3_high(void)
+{
+	u32 eax = 0, ebx, ecx, edx;
+
+	if (boot_cpu_data.cpuid_level >= 7)
+		cpuid_count(7, 1, &eax, &ebx, &ecx, &edx);
+	return eax & BIT(26) ? BIT_ULL(62) | BIT_ULL(61) : 0;
+}
+
+/* Of those that a trap may leave: RTM, a bus lock. */
+static u64 pending_debug(void)
+{
+	return (boot_cpu_has(X86_FEATURE_RTM) ? BIT(16) : 0) |
+	       (boot_cpu_has(X86_FEATURE_BUS_LOCK_DETECT) ? BIT(11) : 0);
+}
+
 static void describe_cpu(const struct lodge_vcpu *vcpu, struct entry_cpu *cpu)
 {
 	u64 basic = msr_or_0(MSR_IA32_VMX_BASIC);
@@ -104,7 +121,8 @@ static void describe_cpu(const struct lodge_vcpu *vcpu, struct entry_cpu *cpu)
 		.efer = EFER_SCE | EFER_LME | EFER_LMA |
 			(boot_cpu_has(X86_FEATURE_NX) ? EFER_NX : 0),
 		.debugctl = DEBUGCTL_BITS, .perf_global_ctrl = perf_global_ctrl(),
-		.pending_debug = boot_cpu_has(X86_FEATURE_RTM) ? BIT(16) : 0,
+		.pending_debug = pending_debug(), .cr3_high = cr3_high(),
+		.sti_blocks_nmi = true,		/* where it does not, no entry fails by it */
 		.physical_bits = boot_cpu_data.x86_phys_bits,
 		.linear_bits = cr4_read_shadow() & X86_CR4_LA57 ? 57 : 48,
 		.long_mode = true, .sgx = boot_cpu_has(X86_FEATURE_SGX),
