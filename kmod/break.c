@@ -25,11 +25,16 @@ struct lodge_broken {
 int break_next_entry(struct lodge_vcpu *vcpu, const struct lodge_vmcs_field *fields, u32 count)
 {
 	struct lodge_broken *b;
+	u32 i;
 
 	if (!IS_ENABLED(CONFIG_LODGE_BREAK)) {
 		pr_info_once("a VMCS is broken for tests only, by a module built with CONFIG_LODGE_BREAK=y\n");
 		return -EOPNOTSUPP;
 	}
+	/* whoever enters keeps its own copy of this one, and writes it as it likes */
+	for (i = 0; i < count; i++)
+		if (fields[i].encoding == HOST_RSP)
+			return -EINVAL;
 	break_free(vcpu);
 	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
 	if (!b)
@@ -70,5 +75,8 @@ void break_undo(struct lodge_vcpu *vcpu)
 
 	for (i = b->count; i--; )
 		vmwrite_try(b->field[i].encoding, b->old[i]);
+	/* it may have been another task's meanwhile: to be written anew */
+	vcpu->host.cr3 = ~0ul;
+	vcpu->host.cr4 = ~0ul;
 	break_free(vcpu);
 }
