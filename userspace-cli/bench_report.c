@@ -32,8 +32,7 @@ void bench_print_head(FILE *f, const struct bench_report *report)
 	fflush(f);
 }
 
-/* Digits that are worth printing. */
-static int places(double ratio)
+int bench_places(double ratio)
 {
 	return ratio < 0.1 ? 4 : 2;
 }
@@ -60,7 +59,7 @@ void bench_print_line(FILE *f, const struct bench_report *report,
 		fprintf(f, "%-20s %-12s ", i ? "" : line->row->name, report->device[i]);
 		print_result(f, &line->result[i]);
 		if (ratio > 0 && i)
-			fprintf(f, " %6.*f", places(ratio), ratio);
+			fprintf(f, " %6.*f", bench_places(ratio), ratio);
 		putc('\n', f);
 	}
 	fflush(f);
@@ -98,12 +97,25 @@ static void json_result(FILE *f, const struct bench_result *r)
 	putc('}', f);
 }
 
-static void json_ratio(FILE *f, const char *name, double ratio)
+void bench_json_ratio(FILE *f, const char *name, double ratio)
 {
 	if (ratio > 0)
 		fprintf(f, ",\"%s\":%.6f", name, ratio);
 	else
 		fprintf(f, ",\"%s\":null", name);
+}
+
+void bench_json_devices(FILE *f, const char *const *device, unsigned int nr)
+{
+	unsigned int i;
+
+	fputs(",\"devices\":[", f);
+	for (i = 0; i < nr; i++) {
+		if (i)
+			putc(',', f);
+		json_string(f, device[i]);
+	}
+	putc(']', f);
 }
 
 static void json_line(FILE *f, const struct bench_report *report,
@@ -122,7 +134,7 @@ static void json_line(FILE *f, const struct bench_report *report,
 		json_result(f, &line->result[i]);
 	}
 	putc(']', f);
-	json_ratio(f, "ratio", bench_line_ratio(report, line));
+	bench_json_ratio(f, "ratio", bench_line_ratio(report, line));
 	putc('}', f);
 }
 
@@ -130,19 +142,15 @@ void bench_print_json(FILE *f, const struct bench_report *report)
 {
 	unsigned int i;
 
-	fprintf(f, "{\"unit\":\"tsc-ticks\",\"rounds\":%u,\"devices\":[", report->rounds);
-	for (i = 0; i < report->nr_devices; i++) {
-		if (i)
-			putc(',', f);
-		json_string(f, report->device[i]);
-	}
-	fputs("],\"rows\":[", f);
+	fprintf(f, "{\"unit\":\"tsc-ticks\",\"rounds\":%u", report->rounds);
+	bench_json_devices(f, report->device, report->nr_devices);
+	fputs(",\"rows\":[", f);
 	for (i = 0; i < report->nr_lines; i++) {
 		if (i)
 			putc(',', f);
 		json_line(f, report, &report->line[i]);
 	}
 	putc(']', f);
-	json_ratio(f, "geometric_mean", bench_report_mean(report));
+	bench_json_ratio(f, "geometric_mean", bench_report_mean(report));
 	fputs("}\n", f);
 }

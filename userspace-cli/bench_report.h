@@ -36,4 +36,10 @@ void bench_print_end(FILE *f, const struct bench_report *report);
 /* For programs: one line. */
 void bench_print_json(FILE *f, const struct bench_report *report);
 
+/* Digits of a ratio that are worth printing. */
+int bench_places(double ratio);
+/* Members that all reports have: ,"devices":[...] and ,"NAME":RATIO; 0 is null. */
+void bench_json_devices(FILE *f, const char *const *device, unsigned int nr);
+void bench_json_ratio(FILE *f, const char *name, double ratio);
+
 #endif

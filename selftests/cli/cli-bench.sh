@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash disable=SC2154,SC2317,SC2034
 #
-# lodge bench: a few rows of each kind in a few rounds, what it prints, and what it says
-# when it cannot measure. What rows cost is not judged here.
+# lodge bench: a few rows of each kind in a few rounds, memory of a few machines, what it
+# prints, and what it says when it cannot measure. What things cost is not judged here. Boots
+# are in cli-linuxbench.
 
 # bench ARGUMENT...: on the device, two rounds.
 bench()
@@ -135,6 +136,48 @@ t_json()
 	grep -q ",\"geometric_mean\":$number}\$" "$tmp/out" || fail "no mean"
 }
 
+# kib PART: what the table of memory has for it.
+kib()
+{
+	sed -n "s/^$1  *\([0-9-][0-9]*\)\.[0-9] .*/\1/p" "$tmp/out"
+}
+
+# A machine takes some dozens of pages: a hundred times more or less is no figure.
+t_memory_of_machines()
+{
+	lodge bench memory --device "$DEVICE" --machines 24 --rounds 3
+	expect_status 0
+	expect_no_err
+	for part in slab sum; do
+		n=$(kib $part)
+		[ -n "$n" ] || fail "no figure for $part"
+		if [ "$n" -lt 8 ] || [ "$n" -gt 4000 ]; then
+			fail "$part: 8 to 4000 KiB expected"
+		fi
+	done
+	[ "$(kib pages)" -ge 8 ] || fail "pages: at least the VMCS and the run page expected"
+	[ "$(kib slab)" -lt "$(kib sum)" ] || fail "a part is more than the whole"
+	grep -q "^$DEVICE: sums from [0-9.]* to [0-9.]*\$" "$tmp/out" || fail "no spread"
+	grep -q "of 24 machines;\$" "$tmp/out" || fail "no number of machines"
+}
+
+# The parts make the sum, but for their last digits.
+t_memory_json()
+{
+	lodge bench memory --device "$DEVICE" --vs "$DEVICE" --machines 8 --rounds 1 --json
+	expect_status 0
+	expect_no_err
+	[ "$(wc -l <"$tmp/out")" -eq 1 ] || fail "one line expected"
+	head='{"unit":"kib","machines":8,"rounds":1,"devices":\["'
+	grep -q "^$head$DEVICE\",\"$DEVICE\"\],\"spread\":\[{\"min\":[0-9.]*,\"max\":[0-9.]*},{" \
+		"$tmp/out" || fail "no head"
+	sed 's/{"name":/\n&/g' "$tmp/out" | awk -F '[][,]' '
+		/^."name"/ { n = match($0, /"values":/); split(substr($0, n + 10), v, ",")
+			if ($0 ~ /"sum"/) sum = v[1]; else if (v[1] != "null") all += v[1] }
+		END { exit !(sum > 0 && all - sum < 1 && sum - all < 1) }' ||
+		fail "the parts do not make the sum"
+}
+
 t_no_device()
 {
 	bench --vs /dev/none
@@ -144,6 +187,14 @@ t_no_device()
 	lodge bench exits --device /dev/null --json
 	expect_status 66
 	expect_err "/dev/null: does not speak KVM's ABI *"
+	expect_out ""
+	lodge bench memory --device "$DEVICE" --vs /dev/none
+	expect_status 66
+	expect_err "/dev/none: no such device: *"
+	expect_out ""
+	lodge bench boot --device "$DEVICE" --vs /dev/none "$GUESTS/hello.bin"
+	expect_status 66
+	expect_err "/dev/none: no such device: *"
 	expect_out ""
 }
 
@@ -156,7 +207,7 @@ t_bad_options()
 		expect_err "bench: $text"
 		expect_out ""
 	done <<-'END'
-		|give exits or rows: see 'lodge help bench'
+		|give exits, boot, memory or rows: see 'lodge help bench'
 		walk|there is no 'walk': see 'lodge help bench'
 		rows more|'more' is too much
 		exits more|'more' is too much
@@ -167,7 +218,38 @@ t_bad_options()
 		exits --rounds 201|--rounds 201: a number from 1 to 200
 		exits --rounds ten|--rounds ten: a number from 1 to 200
 		exits --colour|--colour is no option*
+		exits --machines 8|--machines is no option*
+		boot --only cpuid|--only is no option*
+		boot one two|'two' is too much
+		boot --rounds 51|--rounds 51: a number from 1 to 50
+		boot --disk image|--disk is no option*
+		boot --net user|--net is no option*
+		memory more|'more' is too much
+		memory --machines 0|--machines 0: a number from 1 to 256
+		memory --machines 257|--machines 257: a number from 1 to 256
+		memory --rounds 51|--rounds 51: a number from 1 to 50
+		memory --only cpuid|--only is no option*
 	END
+	# These are judged as those of lodge run.
+	while IFS='|' read -r options text; do
+		# shellcheck disable=SC2086
+		lodge bench boot kernel $options
+		expect_status 64
+		expect_err "$text"
+		expect_out ""
+	done <<-'END'
+		--mem much|--mem: 'much' is no size: *
+		--cpus 0|--cpus: '0' cannot be: *
+		--timeout never|--timeout: 'never' is no time: *
+	END
+	lodge bench boot --device "$DEVICE" "$tmp/none"
+	expect_status 65
+	expect_err "$tmp/none: *"
+	expect_out ""
+	lodge bench boot --device "$DEVICE" "$GUESTS/hello.bin"
+	expect_status 65
+	expect_err "*hello.bin: is no kernel that lodge knows: *"
+	expect_out ""
 }
 
 run_tests

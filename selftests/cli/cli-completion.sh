@@ -153,8 +153,15 @@ t_disk()
 
 t_bench()
 {
-	offers "lodge bench " exits rows
+	offers "lodge bench " exits boot memory rows
 	offers "lodge bench rows "
+	offers "lodge bench memory --" --device --vs --machines --rounds --json
+	offers "lodge bench memory --machines "
+	offers "lodge bench boot --m" --mem
+	mkdir "$tmp/kernels"
+	: >"$tmp/kernels/vmlinuz"
+	offers "lodge bench boot --initrd $tmp/kernels/v" "$tmp/kernels/vmlinuz"
+	offers "lodge bench boot $tmp/kernels/v" "$tmp/kernels/vmlinuz"
 	offers "lodge bench exits --" --device --vs --only --rounds --json
 	offers "lodge bench exits --rounds "
 	# It asks the command itself.
