@@ -25,7 +25,8 @@ LONG ?=
 CPUS ?=
 DEVICE ?=
 KEEP ?=
-# For `make bench`: rows to be measured, and how often.
+# For `make bench`: which measurements; of exits, which rows, and how often.
+WHAT ?=
 ONLY ?=
 ROUNDS ?=
 # More arguments for the emulated host's kernel, as slub_debug=FZPU.
@@ -113,10 +114,10 @@ test-clients:	## the kernel's KVM selftests and QEMU on lodge and kvm_intel, a t
 demo:	## boots Debian's kernel as a guest in the emulated host; DEVICE=lodge|kvm, HOST=local
 	@HOST=$(HOST) DEVICE=$(DEVICE) CPUS=$(CPUS) tools/demo.sh
 
-bench:	## lodge beside kvm_intel, into Documentation/performance.rst; ONLY=rows ROUNDS=n ARGS=
+bench:	## lodge beside kvm_intel, into Documentation/performance.rst; WHAT=exits,boot,memory ONLY=rows ROUNDS=n ARGS=
 	@+$(MAKE) host-ready
-	@$(PY) tools/host/bench.py $(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
-		$(if $(ARGS),--args '$(ARGS)')
+	@$(PY) tools/host/bench.py $(if $(WHAT),--what '$(WHAT)') $(if $(ONLY),--only '$(ONLY)') \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ARGS),--args '$(ARGS)')
 
 shell:	## a root shell in the emulated host, the module loaded (CPUS=2, KERNEL=6.12)
 	@+$(MAKE) host-ready

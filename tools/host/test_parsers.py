@@ -5,6 +5,7 @@ of the demonstration says, the list of the kernel's tests.
 Run by `make check`.
 """
 
+import argparse
 import json
 import os
 import re
@@ -421,8 +422,48 @@ class Bench(unittest.TestCase):
 
     def test_no_markers(self):
         with tempfile.NamedTemporaryFile("w", suffix=".rst") as f:
-            with self.assertRaises(machine.Trouble):
-                bench.write(f.name, [])
+            for what in bench.WHAT:
+                with self.assertRaises(machine.Trouble):
+                    bench.write(f.name, [], what)
+
+    def test_each_table_has_its_markers(self):
+        with open(bench.PAGE, encoding="utf-8") as f:
+            text = f.read()
+        for begin, end in bench.MARKS.values():
+            self.assertEqual([text.count(begin + "\n"), text.count(end + "\n")], [1, 1])
+
+    def test_what_is_measured(self):
+        self.assertEqual(bench.chosen("memory,exits"), ["exits", "memory"])
+        with self.assertRaises(argparse.ArgumentTypeError):
+            bench.chosen("exits,walk")
+        options = argparse.Namespace(rounds=3, only="out")
+        found = bench.commands(options, ["exits", "memory"])
+        self.assertEqual(list(found), ["exits", "memory"])
+        self.assertEqual(found["exits"][-4:], ["--rounds", "3", "--only", "out"])
+        self.assertNotIn("--only", found["memory"])
+
+    def test_table_of_boots(self):
+        def row(of, name, values, ratio=None):
+            return {"of": of, "name": name, "values": values, "ratio": ratio}
+        first = [row("time", "ticks", [1e9, 2e9], 0.5), row("time", "seconds", [0.1, 0.2], 0.5),
+                 row("counters", "exits", [3, 4], 0.75), row("counters", "mine", [5, None])]
+        other = [row("time", "ticks", [3e9, None]), row("cpu-exits", "HLT", [7, None]),
+                 row("counters", "exits", [3, 0])]
+        lines = bench.boot_table({"off": {"rows": first}, "auto": {"rows": other}})
+        self.assertEqual([line.split() for line in lines[3:-1]], [
+            ["time:", "million", "ticks", "1,000.0", "2,000.0", "0.50", "3,000.0", "-"],
+            ["counters:", "exits", "3", "4", "0.75", "3", "0"],
+            ["counters:", "mine", "5", "-", "0", "-"],
+            ["cpu-exits:", "HLT", "0", "-", "7", "-"]])
+
+    def test_table_of_memory(self):
+        lines = bench.memory_table({
+            "rows": [{"name": "slab", "what": "x", "values": [30.04, None], "ratio": None},
+                     {"name": "sum", "what": "x", "values": [100, 400.5], "ratio": 0.25}],
+            "spread": [{"min": 99, "max": 101}, {"min": 400, "max": 410.25}]})
+        self.assertEqual([line.split() for line in lines[3:-1]], [
+            ["slab", "30.0", "-"], ["sum", "100.0", "400.5", "0.25"],
+            ["sum,", "least", "99.0", "400.0"], ["sum,", "most", "101.0", "410.2"]])
 
 
 if __name__ == "__main__":
