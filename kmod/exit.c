@@ -566,7 +566,7 @@ static int exit_pause(struct lodge_vcpu *vcpu)
 /* The CPU's timer stands for the local APIC's. */
 static int exit_timer(struct lodge_vcpu *vcpu)
 {
-	lapic_timer_ended(vcpu);
+	lapic_timer_exit(vcpu);
 	return EXIT_RESUME;
 }
 

@@ -236,6 +236,8 @@ struct lodge_vcpu {
 	bool posting;			/* (P), read (A): the CPU takes posted interrupts */
 	u8 tpr_threshold;		/* (V) as in the VMCS */
 	u64 timer_tsc;			/* (V) host TSC when the CPU's timer is to end; 0: never */
+	u64 timer_due;			/* (V) it has ended for this moment, perhaps before */
+	u32 timer_advance;		/* (V) ticks that it ends early by: irq/lapic_timer.c */
 	u32 ple_window;			/* (V) as in the VMCS */
 	struct task_struct *task;	/* (A) inside KVM_RUN; read under RCU: yield.c */
 	bool preempted;			/* (A) hint: it was running, and is not now */

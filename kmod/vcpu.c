@@ -250,6 +250,8 @@ static inline bool enter_guest(struct lodge_vcpu *vcpu)
 		lapic_entry(vcpu);
 	vmx_timer_entry(vcpu);
 	ept_sync_cpu(vcpu->vm);
+	if (unlikely(vcpu->timer_due))
+		lapic_timer_wait(vcpu);
 	if (trace_lodge_entry_enabled())
 		trace_lodge_entry(vcpu->id, regs_rip(vcpu));
 	vtime_account_guest_enter();

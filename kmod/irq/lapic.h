@@ -99,6 +99,10 @@ void lapic_eoi(struct lodge_vcpu *vcpu);
 
 /* The CPU's timer, which stood for the APIC's, has ended. */
 void lapic_timer_ended(struct lodge_vcpu *vcpu);
+/* The CPU's timer has ended the guest, on time or a little early. */
+void lapic_timer_exit(struct lodge_vcpu *vcpu);
+/* With interrupts off, before an entry: until it is time. */
+void lapic_timer_wait(struct lodge_vcpu *vcpu);
 /* It does not count while the vCPU sleeps: something else has to, and no more. */
 void lapic_timer_sleep(struct lodge_vcpu *vcpu);
 void lapic_timer_wake(struct lodge_vcpu *vcpu);

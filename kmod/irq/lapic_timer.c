@@ -17,6 +17,18 @@
 #include "../vmx/tsc.h"
 #include "lapic_priv.h"
 
+/*
+ * From the end of the CPU's timer to the guest's handler it takes the host a while, so the
+ * timer ends that much early, and the entry waits for what is left: kvm's parameter.
+ */
+static int lapic_timer_advance_ns __ro_after_init = -1;
+module_param(lapic_timer_advance_ns, int, 0444);
+MODULE_PARM_DESC(lapic_timer_advance_ns,
+		 "how early a TSC deadline ends, to be on time; -1: each vCPU finds out (default)");
+
+#define FIRST_ADVANCE_NS	1000
+#define MAX_ADVANCE_NS		5000
+
 /* The host's own timer interrupts are not to be the guest's to multiply. */
 static unsigned int min_timer_period_us = 200;
 module_param(min_timer_period_us, uint, 0644);
@@ -53,8 +65,17 @@ static enum hrtimer_restart expired(struct hrtimer *hr)
 	return HRTIMER_RESTART;
 }
 
+/* Ticks of the TSC. */
+static u32 ticks_of(u32 ns)
+{
+	return div_u64((u64)ns * tsc_khz, NSEC_PER_MSEC);
+}
+
 void timer_init(struct lodge_lapic *apic)
 {
+	int ns = lapic_timer_advance_ns;
+
+	apic->vcpu->timer_advance = ticks_of(ns < 0 ? FIRST_ADVANCE_NS : min(ns, MAX_ADVANCE_NS));
 	hrtimer_init(&apic->timer.hr, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_HARD);
 	apic->timer.hr.function = expired;
 }
@@ -229,6 +250,36 @@ void lapic_timer_ended(struct lodge_vcpu *vcpu)
 	vcpu->timer_tsc = 0;
 	WRITE_ONCE(vcpu->apic->timer.deadline, 0);
 	lapic_local(vcpu->apic, APIC_LVTT);
+}
+
+void lapic_timer_exit(struct lodge_vcpu *vcpu)
+{
+	vcpu->timer_due = vcpu->timer_tsc;
+	lapic_timer_ended(vcpu);
+}
+
+/* What made it later than this had other reasons than the way in. */
+#define LATE_BY_ACCIDENT	10000
+
+/* In small steps: one entry that took longer is not the rule. */
+static void learn(struct lodge_vcpu *vcpu, s64 late)
+{
+	if (lapic_timer_advance_ns >= 0 || abs(late) > LATE_BY_ACCIDENT)
+		return;
+	vcpu->timer_advance = clamp(vcpu->timer_advance + late / 8, 0ll,
+				    (s64)ticks_of(MAX_ADVANCE_NS));
+}
+
+void lapic_timer_wait(struct lodge_vcpu *vcpu)
+{
+	u64 due = vcpu->timer_due, now = rdtsc();
+
+	vcpu->timer_due = 0;
+	learn(vcpu, now - due);
+	/* a guest that looks at its TSC would not believe an interrupt from the future */
+	if (now < due && due - now <= ticks_of(MAX_ADVANCE_NS) + LATE_BY_ACCIDENT)
+		while (rdtsc() < due)
+			cpu_relax();
 }
 
 void lapic_timer_sleep(struct lodge_vcpu *vcpu)

@@ -27,19 +27,19 @@ static inline bool vmx_timer_can(u64 ticks)
 	       ticks >> vmx_timer_shift() < U32_MAX;
 }
 
-/* Before an entry: what is left until vcpu->timer_tsc, or nothing at all. */
+/* Before an entry: what is left until shortly before vcpu->timer_tsc, or nothing at all. */
 static inline void vmx_timer_entry(struct lodge_vcpu *vcpu)
 {
 	u32 on = vcpu->timer_tsc ? PIN_BASED_VMX_PREEMPTION_TIMER : 0;
-	u64 now;
+	u64 now, end;
 
 	vmcs_set_pin(&vcpu->vmcs, (vcpu->vmcs.pin & ~PIN_BASED_VMX_PREEMPTION_TIMER) | on);
 	if (likely(!on))
 		return;
 	now = rdtsc();
-	/* rather late than early: a guest that looks at its TSC would not believe it */
-	vmwrite32(VMX_PREEMPTION_TIMER_VALUE, now >= vcpu->timer_tsc ? 0 :
-		  ((vcpu->timer_tsc - now) >> vmx_timer_shift()) + 1);
+	end = vcpu->timer_tsc - vcpu->timer_advance;
+	vmwrite32(VMX_PREEMPTION_TIMER_VALUE, now >= end ? 0 :
+		  ((end - now) >> vmx_timer_shift()) + 1);
 }
 
 #endif
