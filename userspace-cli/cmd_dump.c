@@ -4,49 +4,12 @@
  * who asks, and handed to the machine, which can open nothing itself.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "control.h"
 #include "dump.h"
 #include "err.h"
-
-/* Finds @who by its PID among them, or by its name if only one has it. */
-static int pick(const struct control_machine *m, unsigned int nr, const char *who,
-		struct control_machine *found)
-{
-	unsigned int i, named = 0;
-	u64 pid = 0;
-
-	if (parse_number(who, 1, 0x7fffffff, &pid))
-		for (i = 0; i < nr; i++)
-			if ((u64)m[i].pid == pid) {
-				*found = m[i];
-				return 0;
-			}
-	for (i = 0; i < nr; i++)
-		if (!strcmp(m[i].info.name, who) && !named++)
-			*found = m[i];
-	if (named > 1)
-		return err(STATUS_USAGE,
-			   "dump: '%s' is the name of %u machines: give a PID, see 'lodge list'",
-			   who, named);
-	return named ? 0 : err(STATUS_USAGE,
-			       "dump: there is no machine '%s': see 'lodge list'", who);
-}
-
-static int find(const struct control_places *p, const char *who, struct control_machine *found)
-{
-	struct control_machine *machines;
-	int status, nr = control_list(p, &machines);
-
-	if (nr < 0)
-		return err(STATUS_HOST, "dump: the machines cannot be found: %s", strerror(-nr));
-	status = pick(machines, nr, who, found);
-	free(machines);
-	return status;
-}
 
 /* However long it takes: the machine's end is heard of. */
 static int order(const struct control_machine *m, int file)
@@ -78,7 +41,7 @@ static int dump_main(int argc, char **argv)
 	if (argc - optind != 2)
 		return err(STATUS_USAGE, "dump: give a machine and a file: see 'lodge help dump'");
 	control_places_open(&places);
-	status = find(&places, argv[optind], &machine);
+	status = control_find(&places, "dump", argv[optind], &machine);
 	if (!status)
 		status = dump_open(&dump, argv[optind + 1]);
 	if (!status) {

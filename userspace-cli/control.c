@@ -21,11 +21,14 @@
 #include "control.h"
 #include "dump.h"
 #include "err.h"
+#include "recorders.h"
 
 #define CLIENTS		4
 #define REST_SECONDS	3
 /* One more than a request may bring, so that too many are seen; the kernel closes the rest. */
 #define MOST_FILES	2
+/* That an answer may bring. */
+#define MOST_SENT	(1 + 2 * CONTROL_PIECE)
 
 struct client {
 	struct control *control;
@@ -43,6 +46,10 @@ struct control {
 	char name[32];		/* in dir, empty: not yet there */
 	u64 connections;
 	struct client client[CLIENTS];
+	/* Of the request that is served: */
+	u64 argument;
+	int send[MOST_SENT];	/* descriptors that go with the answer */
+	unsigned int nr_send;
 };
 
 struct incoming {
@@ -104,12 +111,44 @@ static int make_dump(struct control *c, int file, struct control_reply *reply)
 	return status;
 }
 
+/* A flag for whoever takes them out of the answer again. */
+static u8 send_file(struct control *c, int fd)
+{
+	if (fd < 0)
+		return 0;
+	c->send[c->nr_send++] = fd;
+	return 1;
+}
+
+static int give_files(struct control *c, int file, struct control_reply *reply)
+{
+	const struct recorders *r = c->machine->recorders;
+	struct control_files *f = &reply->files;
+	unsigned int i, left;
+
+	(void)file;
+	if (!r || c->argument >= r->nr)
+		return refuse(reply, "the machine has nothing written down of CPU %llu",
+			      c->argument);
+	left = r->nr - c->argument;
+	f->cpus = left < CONTROL_PIECE ? left : CONTROL_PIECE;
+	f->next = left > CONTROL_PIECE ? c->argument + CONTROL_PIECE : 0;
+	f->machine_stats = c->argument ? 0 : send_file(c, r->stats_fd);
+	for (i = 0; i < f->cpus; i++) {
+		f->flight[i] = send_file(c, r->cpu[c->argument + i].flight_fd);
+		f->stats[i] = send_file(c, r->cpu[c->argument + i].stats_fd);
+	}
+	return STATUS_OK;
+}
+
 static const struct {
 	bool takes_file;
+	bool takes_argument;
 	int (*serve)(struct control *c, int file, struct control_reply *reply);
 } ops[] = {
-	[CONTROL_INFO] = { false, give_info },
-	[CONTROL_DUMP] = { true, make_dump },
+	[CONTROL_INFO] = { false, false, give_info },
+	[CONTROL_DUMP] = { true, false, make_dump },
+	[CONTROL_FILES] = { false, true, give_files },
 };
 
 /* ---- messages --------------------------------------------------------------- */
@@ -137,8 +176,9 @@ static int serve(struct control *c, const struct incoming *in, struct control_re
 		return refuse(reply, "the machine has no operation %u: it runs an older lodge",
 			      r->op);
 	takes_file = ops[r->op].takes_file;
-	if (r->argument || in->nr_files != takes_file)
+	if ((r->argument && !ops[r->op].takes_argument) || in->nr_files != takes_file)
 		return refuse(reply, "the request has not the files or the argument it should");
+	c->argument = r->argument;
 	return ops[r->op].serve(c, takes_file ? in->file[0] : -1, reply);
 }
 
@@ -194,6 +234,29 @@ static void drop(struct client *client)
 	client->fd = -1;
 }
 
+/* Who does not wait for it, goes without. */
+static void answer(struct client *client, struct control_reply *reply)
+{
+	struct control *c = client->control;
+	union {
+		struct cmsghdr head;
+		u8 room[CMSG_SPACE(MOST_SENT * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = reply, .iov_len = sizeof(*reply) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (c->nr_send) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(c->nr_send * sizeof(int));
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(c->nr_send * sizeof(int));
+		memcpy(CMSG_DATA(&control.head), c->send, c->nr_send * sizeof(int));
+	}
+	if (sendmsg(client->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		errno = 0;
+}
+
 static void on_request(void *arg, short revents)
 {
 	struct client *client = arg;
@@ -205,10 +268,9 @@ static void on_request(void *arg, short revents)
 	if (!receive(client->fd, &in))
 		return;
 	if (!is_noise(&in)) {
+		client->control->nr_send = 0;
 		reply.status = serve(client->control, &in, &reply);
-		/* Who does not wait for it, goes without. */
-		if (send(client->fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			errno = 0;
+		answer(client, &reply);
 	}
 	for (i = 0; i < in.nr_files; i++)
 		close(in.file[i]);

@@ -15,13 +15,14 @@
 enum control_op {
 	CONTROL_INFO = 1,	/* answered with info */
 	CONTROL_DUMP = 2,	/* comes with a file: the core goes there */
+	CONTROL_FILES = 3,	/* answered with files: the argument is the first vCPU */
 };
 
 struct control_request {
 	u32 magic;
 	u16 version;
 	u16 op;
-	u64 argument;		/* what the operation makes of it: 0 with those above */
+	u64 argument;		/* what the operation makes of it, or 0 */
 };
 
 struct control_info {
@@ -31,13 +32,32 @@ struct control_info {
 	char name[128];		/* of the kernel or the image, without its folder */
 };
 
+/* vCPUs in one answer to CONTROL_FILES. */
+#define CONTROL_PIECE	16
+
+/*
+ * Descriptors come with the answer, those that are there, in this order: with vCPU 0 the
+ * machine's statistics (KVM_GET_STATS_FD) come first; then of each vCPU its flight recorder
+ * (LODGE_GET_FLIGHT_FD) and its statistics.
+ */
+struct control_files {
+	u32 cpus;		/* that this answer tells of, from the first that was asked for */
+	u32 next;		/* the vCPU to ask for next; 0: those were all */
+	u8 machine_stats;	/* 0 or 1 */
+	u8 flight[CONTROL_PIECE];
+	u8 stats[CONTROL_PIECE];
+};
+
 struct control_reply {
 	u32 magic;
 	u16 version;
 	u16 op;
 	u32 status;		/* of err.h */
 	char text[252];		/* why, if status is not 0 */
-	struct control_info info;
+	union {
+		struct control_info info;
+		struct control_files files;
+	};
 };
 
 /* ---- the machine's side: control.c ---- */
@@ -94,5 +114,29 @@ int control_list(const struct control_places *p, struct control_machine **found)
  */
 int control_ask(int dir, int pid, enum control_op op, int file, unsigned int timeout_ms,
 		struct control_reply *reply);
+
+/*
+ * Finds @who by its PID, or by its name if only one has it; NULL: the only one there is.
+ * 0, or a status when the reason has been told in the name of @command.
+ */
+int control_find(const struct control_places *p, const char *command, const char *who,
+		 struct control_machine *found);
+
+/* What CONTROL_FILES gives, all pieces of it; -1: there is none. */
+struct control_recorder {
+	int flight_fd, stats_fd;
+};
+
+struct control_recorders {
+	int process_fd;		/* becomes readable when the machine's process ends */
+	int stats_fd;
+	unsigned int nr;
+	struct control_recorder *cpu;
+};
+
+/* 0, or -errno as control_ask(): the caller closes. -EOPNOTSUPP: *@why says more. */
+int control_recorders_open(const struct control_machine *m, struct control_recorders *r,
+			   struct control_reply *why);
+void control_recorders_close(struct control_recorders *r);
 
 #endif

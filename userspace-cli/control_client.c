@@ -10,17 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "control.h"
 #include "err.h"
+#include "files.h"
 
 /* A machine that is busy with a dump, or stopped, is not waited for longer. */
 #define LIST_TIMEOUT_MS	3000
 /* A directory with more sockets than this is not one of ours. */
 #define MOST_MACHINES	4096
+/* That an answer may bring: with CONTROL_FILES. */
+#define MOST_RECEIVED	(1 + 2 * CONTROL_PIECE)
 
 /* ---- one question ----------------------------------------------------------- */
 
@@ -99,14 +104,51 @@ static void make_showable(char *text, size_t room)
 			*text = '?';
 }
 
-static int receive_reply(int fd, struct control_reply *reply)
+/* Descriptors that came with an answer. */
+struct received {
+	int file[MOST_RECEIVED];
+	unsigned int nr;
+	bool more;		/* than there is room for, here or in the process */
+};
+
+static void take_files(struct received *files, struct msghdr *msg)
 {
+	struct cmsghdr *c;
+
+	files->more = msg->msg_flags & MSG_CTRUNC;
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t n = c->cmsg_len - CMSG_LEN(0);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+		    n > sizeof(files->file) - files->nr * sizeof(int))
+			continue;
+		memcpy(files->file + files->nr, CMSG_DATA(c), n);
+		files->nr += n / sizeof(int);
+	}
+}
+
+/* @files NULL: none are wanted, and the kernel closes those that come. */
+static int receive_reply(int fd, struct control_reply *reply, struct received *files)
+{
+	union {
+		struct cmsghdr head;
+		u8 room[CMSG_SPACE(MOST_RECEIVED * sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = reply, .iov_len = sizeof(*reply) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	memset(reply, 0, sizeof(*reply));
+	if (files) {
+		files->nr = 0;
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
 	do
-		n = recv(fd, reply, sizeof(*reply), 0);
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
+	if (files && n >= 0)
+		take_files(files, &msg);
 	if (n < 0)
 		return -errno;
 	if (!n)
@@ -116,7 +158,6 @@ static int receive_reply(int fd, struct control_reply *reply)
 	    (!reply->status && (n != sizeof(*reply) || reply->version != CONTROL_VERSION)))
 		return -EPROTO;
 	make_showable(reply->text, sizeof(reply->text));
-	make_showable(reply->info.name, sizeof(reply->info.name));
 	return 0;
 }
 
@@ -132,7 +173,9 @@ int control_ask(int dir, int pid, enum control_op op, int file, unsigned int tim
 		return fd == -EAGAIN ? -ETIMEDOUT : fd;
 	error = send_request(fd, &request, file);
 	if (!error)
-		error = receive_reply(fd, reply);
+		error = receive_reply(fd, reply, NULL);
+	if (!error)
+		make_showable(reply->info.name, sizeof(reply->info.name));
 	close(fd);
 	return error == -EAGAIN ? -ETIMEDOUT : error;
 }
@@ -239,4 +282,176 @@ int control_list(const struct control_places *p, struct control_machine **found)
 	if (kept)
 		qsort(*found, kept, sizeof(**found), by_pid);
 	return kept;
+}
+
+/* ---- one machine ------------------------------------------------------------ */
+
+static int pick(const struct control_machine *m, unsigned int nr, const char *command,
+		const char *who, struct control_machine *found)
+{
+	unsigned int i, named = 0;
+	u64 pid = 0;
+
+	if (parse_number(who, 1, 0x7fffffff, &pid))
+		for (i = 0; i < nr; i++)
+			if ((u64)m[i].pid == pid) {
+				*found = m[i];
+				return 0;
+			}
+	for (i = 0; i < nr; i++)
+		if (!strcmp(m[i].info.name, who) && !named++)
+			*found = m[i];
+	if (named > 1)
+		return err(STATUS_USAGE,
+			   "%s: '%s' is the name of %u machines: give a PID, see 'lodge list'",
+			   command, who, named);
+	return named ? 0 : err(STATUS_USAGE, "%s: there is no machine '%s': see 'lodge list'",
+			       command, who);
+}
+
+static int pick_only(const struct control_machine *m, unsigned int nr, const char *command,
+		     struct control_machine *found)
+{
+	if (nr > 1)
+		return err(STATUS_USAGE, "%s: there are %u machines: say which, see 'lodge list'",
+			   command, nr);
+	if (!nr)
+		return err(STATUS_USAGE, "%s: there is no machine: see 'lodge list'", command);
+	*found = *m;
+	return 0;
+}
+
+int control_find(const struct control_places *p, const char *command, const char *who,
+		 struct control_machine *found)
+{
+	struct control_machine *machines;
+	int status, nr = control_list(p, &machines);
+
+	if (nr < 0)
+		return err(STATUS_HOST, "%s: the machines cannot be found: %s", command,
+			   strerror(-nr));
+	status = who ? pick(machines, nr, command, who, found) :
+		 pick_only(machines, nr, command, found);
+	free(machines);
+	return status;
+}
+
+/* ---- what it writes down ---------------------------------------------------- */
+
+static void close_received(const struct received *files)
+{
+	unsigned int i;
+
+	for (i = 0; i < files->nr; i++)
+		close(files->file[i]);
+}
+
+/* Gives each descriptor its place; false: it is not what the answer says. */
+static bool place_files(const struct control_files *f, u32 first, const struct received *files,
+			struct control_recorders *r)
+{
+	unsigned int i, wanted = !!f->machine_stats, at = 0;
+
+	for (i = 0; i < f->cpus; i++)
+		wanted += !!f->flight[i] + !!f->stats[i];
+	if (files->more || wanted != files->nr)
+		return false;
+	if (f->machine_stats && r->stats_fd >= 0)
+		return false;
+	if (f->machine_stats)
+		r->stats_fd = files->file[at++];
+	for (i = 0; i < f->cpus; i++) {
+		r->cpu[first + i].flight_fd = f->flight[i] ? files->file[at++] : -1;
+		r->cpu[first + i].stats_fd = f->stats[i] ? files->file[at++] : -1;
+	}
+	r->nr = first + f->cpus;
+	return true;
+}
+
+static bool make_room(struct control_recorders *r, u32 cpus)
+{
+	struct control_recorder *more;
+
+	if (!cpus || cpus > CONTROL_PIECE)
+		return false;
+	more = realloc(r->cpu, (r->nr + cpus) * sizeof(*more));
+	if (more)
+		r->cpu = more;
+	return more;
+}
+
+/* The process that answers; its end is seen there, however its number is used again. */
+static int open_process(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || peer.pid <= 0)
+		return -1;
+	return syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
+/* One piece, from vCPU number r->nr on; *@next is the one behind it, or 0. */
+static int ask_piece(const struct control_machine *m, struct control_recorders *r, u32 *next,
+		     struct control_reply *reply)
+{
+	struct control_request request = {
+		.magic = CONTROL_MAGIC, .version = CONTROL_VERSION, .op = CONTROL_FILES,
+		.argument = r->nr,
+	};
+	struct received files = { .nr = 0 };
+	int error, fd = call(m->dir, m->pid, LIST_TIMEOUT_MS);
+
+	if (fd < 0)
+		return fd;
+	if (r->process_fd < 0)
+		r->process_fd = open_process(fd);
+	error = send_request(fd, &request, -1);
+	if (!error)
+		error = receive_reply(fd, reply, &files);
+	close(fd);
+	if (!error && reply->status)
+		error = -EOPNOTSUPP;
+	if (!error && files.more)
+		error = -EMFILE;
+	if (!error && (!make_room(r, reply->files.cpus) ||
+		       !place_files(&reply->files, r->nr, &files, r)))
+		error = -EPROTO;
+	if (error)
+		close_received(&files);
+	*next = error ? 0 : reply->files.next;
+	return error;
+}
+
+int control_recorders_open(const struct control_machine *m, struct control_recorders *r,
+			   struct control_reply *why)
+{
+	u32 next;
+	int error;
+
+	*r = (struct control_recorders){ .process_fd = -1, .stats_fd = -1 };
+	do {
+		error = ask_piece(m, r, &next, why);
+		if (!error && next && (next != r->nr || next >= m->info.cpus))
+			error = -EPROTO;
+	} while (!error && next);
+	if (!error && r->process_fd < 0)
+		error = -ECONNRESET;
+	if (error)
+		control_recorders_close(r);
+	return error == -EAGAIN ? -ETIMEDOUT : error;
+}
+
+void control_recorders_close(struct control_recorders *r)
+{
+	while (r->nr) {
+		struct control_recorder *cpu = &r->cpu[--r->nr];
+
+		close_fd(&cpu->flight_fd);
+		close_fd(&cpu->stats_fd);
+	}
+	free(r->cpu);
+	r->cpu = NULL;
+	close_fd(&r->stats_fd);
+	close_fd(&r->process_fd);
 }

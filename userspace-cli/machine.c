@@ -20,6 +20,7 @@
 #include "files.h"
 #include "irqs_kvm.h"
 #include "machine.h"
+#include "recorders.h"
 
 /* Where kvm_intel may keep pages of its own; lodge has no need of any. */
 #define TSS_ADDRESS		0xfffbd000ull
@@ -205,6 +206,8 @@ int machine_create(struct machine *m, const struct machine_config *config)
 		status = create_chips(m);
 	if (!status)
 		status = create_cpus(m, config->cpus);
+	if (!status)
+		m->recorders = recorders_create(m);
 	return status;
 }
 
@@ -245,6 +248,7 @@ void machine_destroy(struct machine *m)
 		if (part->free)
 			part->free(part->arg);
 	}
+	recorders_free(m->recorders);
 	for (i = 0; i < m->nr_cpus; i++) {
 		free(m->cpus[i].birth);
 		if (m->cpus[i].run)

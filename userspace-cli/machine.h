@@ -25,6 +25,7 @@
 
 struct machine;
 struct pci;
+struct recorders;
 
 struct cpu {
 	struct machine *machine;
@@ -91,6 +92,7 @@ struct machine {
 	struct chips_state *birth; /* of the interrupt controllers, as a CPU's */
 	struct irqs *irqs;	/* NULL on a machine without interrupt controllers */
 	struct pci *pci;	/* NULL on a machine without PCI */
+	struct recorders *recorders; /* or NULL */
 	struct cpu *cpus;
 	unsigned int nr_cpus;
 	struct bus ports;
