@@ -22,6 +22,8 @@ extern const struct command cmd_disk;
 extern const struct command cmd_list;
 extern const struct command cmd_dump;
 extern const struct command cmd_bench;
+extern const struct command cmd_stat;
+extern const struct command cmd_trace;
 
 /*
  * getopt_long() that tells in words what is wrong with an option. Returns the

@@ -3,7 +3,7 @@
  * Writes an ELF core: a header, a segment of notes with the registers of each vCPU, and a
  * segment for each range of memory, at its physical address. Of a vCPU there are two notes:
  * what any core has of a thread, and the system's registers in the form that QEMU gave them,
- * which crash knows.
+ * which crash knows; and where the device has a flight recorder, its ring.
  */
 #include <elf.h>
 #include <errno.h>
@@ -21,10 +21,12 @@
 #undef PAGE_SIZE
 #include "dump.h"
 #include "err.h"
+#include "recorders.h"
 
 #define SEGMENTS	(1 + ARRAY_SIZE(((struct memory *)0)->ram))
 #define MOST_AT_ONCE	MIB
 #define MSR_KERNEL_GS_BASE	0xc0000102
+#define NOTE_FLIGHT		1	/* of those named LODGE */
 
 /* ---- the notes ------------------------------------------------------------- */
 
@@ -138,6 +140,17 @@ static void put_system(FILE *f, const struct cpu_picture *p)
 	put_note(f, "QEMU", 0, &note, sizeof(note));
 }
 
+/* The rings as they are: <linux/lodge.h> has the layout. */
+static void put_rings(FILE *f, const struct recorders *r)
+{
+	unsigned int i;
+
+	for (i = 0; r && i < r->nr; i++)
+		if (r->cpu[i].flight.head)
+			put_note(f, "LODGE", NOTE_FLIGHT, r->cpu[i].flight.head,
+				 LODGE_FLIGHT_BYTES);
+}
+
 static bool put_notes(FILE *f, struct machine *m)
 {
 	struct cpu_picture p;
@@ -151,6 +164,7 @@ static bool put_notes(FILE *f, struct machine *m)
 	for (i = 0; i < m->nr_cpus; i++)
 		if (look_at(&m->cpus[i], &p))
 			put_system(f, &p);
+	put_rings(f, m->recorders);
 	return true;
 }
 

@@ -15,6 +15,8 @@ static const struct command * const commands[] = {
 	&cmd_run,
 	&cmd_list,
 	&cmd_dump,
+	&cmd_stat,
+	&cmd_trace,
 	&cmd_caps,
 	&cmd_bench,
 	&cmd_disk,

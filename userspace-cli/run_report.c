@@ -7,7 +7,10 @@
 #include "err.h"
 #include "json.h"
 #include "loop.h"
+#include "recorders.h"
 #include "run_report.h"
+
+#define LAST_EXITS	16
 
 static const char *end_name(enum end_kind kind)
 {
@@ -64,14 +67,100 @@ static void tell_json(FILE *f, bool first, const char *name, u64 n)
 	fprintf(f, "%s\"%s\":%llu", first ? "" : ",", name, n);
 }
 
+/* ---- the last exits ------------------------------------------------------------ */
+
+/* The exit to the command with which a guest ends so; 0: none. */
+static u32 crash_of(enum end_kind kind)
+{
+	switch (kind) {
+	case END_SHUTDOWN:
+		return KVM_EXIT_SHUTDOWN;
+	case END_ENTRY_FAILED:
+		return KVM_EXIT_FAIL_ENTRY;
+	case END_INTERNAL_ERROR:
+		return KVM_EXIT_INTERNAL_ERROR;
+	default:
+		return 0;
+	}
+}
+
+struct last_exits {
+	unsigned int cpu;
+	unsigned int nr;
+	u32 tsc_khz;
+	struct lodge_flight_record record[LAST_EXITS];
+};
+
+/* Those of the first vCPU that ended so. */
+static void find_last(const struct machine *m, struct last_exits *last)
+{
+	u32 crash = crash_of(m->end.kind);
+	unsigned int i;
+
+	last->nr = 0;
+	for (i = 0; crash && m->recorders && i < m->recorders->nr; i++) {
+		const struct flight *ring = &m->recorders->cpu[i].flight;
+
+		if (!m->cpus[i].exits[crash])
+			continue;
+		last->cpu = i;
+		last->tsc_khz = ring->tsc_khz;
+		if (ring->head)
+			last->nr = flight_last(ring, last->record, LAST_EXITS);
+		return;
+	}
+}
+
+/* One line each: how long before the last one the guest was left, and why. */
+static void tell_last(const struct last_exits *last)
+{
+	unsigned int i;
+
+	if (last->nr)
+		note("run: the last exits of CPU %u, and when, in microseconds:", last->cpu);
+	for (i = 0; i < last->nr; i++) {
+		const struct lodge_flight_record *r = &last->record[i];
+		double us = (double)(last->record[last->nr - 1].left - r->left) * 1000 /
+			    last->tsc_khz;
+		char *text = NULL;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		if (!f)
+			return;
+		flight_tell(f, r);
+		if (!fclose(f))
+			note("run: %12.3f %s", i + 1 == last->nr ? 0 : -us, text);
+		free(text);
+	}
+}
+
+static void put_last(FILE *f, const struct last_exits *last)
+{
+	unsigned int i;
+
+	fputs(",\"last_exits\":[", f);
+	for (i = 0; i < last->nr; i++) {
+		fprintf(f, "%s{\"cpu\":%u,", i ? "," : "", last->cpu);
+		flight_tell_json(f, &last->record[i]);
+		fputc('}', f);
+	}
+	fputc(']', f);
+}
+
+/* ---- all of it ----------------------------------------------------------------- */
+
 void run_report(const struct machine *m, bool json, bool verbose)
 {
+	struct last_exits last;
 	char *text = NULL;
 	size_t size;
 	FILE *f;
 
 	if (m->end.text[0])
 		note("%s", m->end.text);
+	find_last(m, &last);
+	tell_last(&last);
 	if (!json && !verbose)
 		return;
 	/* Built in memory, so that the line goes out whole. */
@@ -84,7 +173,9 @@ void run_report(const struct machine *m, bool json, bool verbose)
 		json_string(f, m->end.text);
 		fputs(",\"exits\":{", f);
 		each_exit(m, f, tell_json);
-		fputs("}}\n", f);
+		fputc('}', f);
+		put_last(f, &last);
+		fputs("}\n", f);
 	} else {
 		fprintf(f, "lodge: run: %s, status %d; exits:",
 			end_name(m->end.kind), m->end.status);

@@ -6,8 +6,9 @@
 #include "machine.h"
 
 /*
- * The line why it ended, if there is one; then with @json one line of JSON (its schema is
- * in lodge-run(1)), or else with @verbose one that counts the exits. On stderr.
+ * The line why it ended, if there is one, and behind a crash of the guest the last exits of the
+ * vCPU that met it, where the device has written them down; then with @json one line of JSON
+ * (its schema is in lodge-run(1)), or else with @verbose one that counts the exits. On stderr.
  */
 void run_report(const struct machine *m, bool json, bool verbose);
 
