@@ -24,8 +24,11 @@
 #define LIST_TIMEOUT_MS	3000
 /* A directory with more sockets than this is not one of ours. */
 #define MOST_MACHINES	4096
-/* That an answer may bring: with CONTROL_FILES. */
-#define MOST_RECEIVED	(1 + 2 * CONTROL_PIECE)
+/*
+ * One more than an answer may bring with CONTROL_FILES: an even number, which leaves no room
+ * behind it where the kernel could put another that nobody closes.
+ */
+#define MOST_RECEIVED	(2 + 2 * CONTROL_PIECE)
 
 /* ---- one question ----------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include "control.h"
 #include "err.h"
 #include "fake_kvm.h"
+#include "recorders.h"
 #include "sandbox.h"
 #include "units.h"
 
@@ -228,6 +230,95 @@ static void test_dump(void)
 		close(fd);
 		unlink(path);
 	}
+	end();
+}
+
+#define MANY	35
+
+/* Recorders that can be told apart: an eventfd whose count is a number; every third lacks. */
+static int numbered_file(unsigned int n)
+{
+	return n % 3 ? eventfd(n, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+}
+
+static bool is_numbered_file(int fd, unsigned int n)
+{
+	eventfd_t have = 0;
+
+	return n % 3 ? !eventfd_read(fd, &have) && have == n : fd < 0;
+}
+
+static void add_recorders(unsigned int nr)
+{
+	struct recorders *r = calloc(1, sizeof(*r) + nr * sizeof(r->cpu[0]));
+	unsigned int i;
+
+	r->nr = nr;
+	r->stats_fd = numbered_file(1000);
+	for (i = 0; i < nr; i++)
+		r->cpu[i] = (struct recorder){ .flight_fd = numbered_file(2 * i + 1),
+					       .stats_fd = numbered_file(2 * i + 2) };
+	f.m.recorders = r;
+}
+
+/* All of them, in their places, of few vCPUs and of many, and closed again on both sides. */
+static void test_recorders(void)
+{
+	static const unsigned int numbers[] = { 1, CONTROL_PIECE, CONTROL_PIECE + 1, MANY };
+	unsigned int i, j, before = open_files();
+	struct control_recorders r;
+	struct control_machine m;
+	struct control_reply why;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		begin_home();
+		make_machine();
+		add_recorders(numbers[i]);
+		fake_kvm_start(&f);
+		control_places_open(&places);
+		m = (struct control_machine){ .dir = places.fd[0], .pid = getpid(),
+					      .info.cpus = numbers[i] };
+		CHECK_EQ(control_recorders_open(&m, &r, &why), 0);
+		CHECK_EQ(r.nr, numbers[i]);
+		CHECK(is_numbered_file(r.stats_fd, 1000));
+		for (j = 0; j < r.nr; j++)
+			CHECK(is_numbered_file(r.cpu[j].flight_fd, 2 * j + 1) &&
+			      is_numbered_file(r.cpu[j].stats_fd, 2 * j + 2));
+		CHECK(r.process_fd >= 0);
+		control_recorders_close(&r);
+		end();
+	}
+	CHECK(at_most_open(before));
+}
+
+/* A machine that has none says so, and one that is asked for a vCPU that it has not. */
+static void test_recorders_refused(void)
+{
+	struct control_request request_of = request(CONTROL_FILES);
+	struct control_recorders r;
+	struct control_machine m;
+	struct control_reply why;
+
+	begin();
+	m = (struct control_machine){ .dir = places.fd[0], .pid = getpid(), .info.cpus = 2 };
+	CHECK_EQ(control_recorders_open(&m, &r, &why), -EOPNOTSUPP);
+	CHECK_HAS(why.text, "nothing written down of CPU 0");
+	CHECK(!r.nr && r.process_fd < 0);
+	end();
+	begin_home();
+	make_machine();
+	add_recorders(2);
+	fake_kvm_start(&f);
+	control_places_open(&places);
+	request_of.argument = 2;
+	CHECK_EQ(exchange(&request_of, sizeof(request_of), NULL, 0, &why), sizeof(why));
+	CHECK_EQ(why.status, STATUS_HOST);
+	request_of.argument = ~0ull;
+	CHECK_EQ(exchange(&request_of, sizeof(request_of), NULL, 0, &why), sizeof(why));
+	CHECK_EQ(why.status, STATUS_HOST);
+	m.dir = places.fd[0];
+	m.pid = 1;
+	CHECK_EQ(control_recorders_open(&m, &r, &why), -ENOENT);
 	end();
 }
 
@@ -598,6 +689,67 @@ static void test_class39_false_replies(void)
 	end();
 }
 
+/* One that brings @nr files with its answer. */
+static int false_files(const struct control_reply *lie, unsigned int nr,
+		       struct control_recorders *r)
+{
+	struct control_machine m = { .dir = places.fd[0], .pid = 7, .info.cpus = 60 };
+	struct sockaddr_un address;
+	struct control_reply why;
+	int error, client, files[64], fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	unsigned int i;
+
+	control_address(&address, places.fd[0], "7.sock");
+	CHECK(!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 4));
+	if (!fork()) {
+		client = accept(fd, NULL, NULL);
+		recv(client, &address, sizeof(address), 0);
+		for (i = 0; i < nr; i++)
+			files[i] = STDIN_FILENO;
+		_exit(!send_raw(client, lie, sizeof(*lie), files, nr));
+	}
+	error = control_recorders_open(&m, r, &why);
+	CHECK(wait(NULL) > 0);
+	close(fd);
+	CHECK(!unlinkat(places.fd[0], "7.sock", 0));
+	return error;
+}
+
+/* Files that are other than it says: none of them is kept. */
+static void test_class39_false_files(void)
+{
+	struct control_reply lie = { .magic = CONTROL_MAGIC, .version = CONTROL_VERSION };
+	unsigned int i, j, nr, before, n = rounds(60);
+	struct control_recorders r;
+
+	begin();
+	CHECK(answers());
+	before = open_files();
+	for (i = 0; i < n && !failures; i++) {
+		lie.files = (struct control_files){ .cpus = random_below(20) };
+		lie.files.machine_stats = nr = random_below(2);
+		for (j = 0; j < CONTROL_PIECE; j++) {
+			lie.files.flight[j] = random_below(2);
+			lie.files.stats[j] = random_below(2);
+			if (j < lie.files.cpus)
+				nr += lie.files.flight[j] + lie.files.stats[j];
+		}
+		if (random_below(2))
+			nr = random_below(60);
+		else if (!random_below(4))
+			lie.files.next = random_below(2) ? 100 : lie.files.cpus + 1;
+		if (!false_files(&lie, nr, &r)) {
+			CHECK(r.nr == lie.files.cpus && r.nr && r.nr <= CONTROL_PIECE);
+			CHECK(!lie.files.next);
+			control_recorders_close(&r);
+		}
+		CHECK(!r.nr && !r.cpu);
+	}
+	CHECK(answers());
+	CHECK(at_most_open(before));
+	end();
+}
+
 /* ---- the sandbox ------------------------------------------------------------ */
 
 static struct sandbox_needs needs;
@@ -669,6 +821,8 @@ static void test_in_the_sandbox(void)
 static const struct unit units[] = {
 	{ "list", test_list },
 	{ "dump", test_dump },
+	{ "recorders", test_recorders },
+	{ "recorders_refused", test_recorders_refused },
 	{ "left_over", test_left_over },
 	{ "class34_unsafe_places", test_class34_unsafe_places },
 	{ "class34_directory_is_changed", test_class34_directory_is_changed },
@@ -680,6 +834,7 @@ static const struct unit units[] = {
 	{ "class34_other_users", test_class34_other_users },
 	{ "class34_false_machine", test_class34_false_machine },
 	{ "class39_false_replies", test_class39_false_replies },
+	{ "class39_false_files", test_class39_false_files },
 	{ "in_the_sandbox", test_in_the_sandbox },
 };
 

@@ -20,6 +20,7 @@
 #include "dump.h"
 #include "err.h"
 #include "fake_kvm.h"
+#include "recorders.h"
 #include "units.h"
 
 static struct fake_kvm f;
@@ -57,7 +58,7 @@ static void read_core(int fd)
 /* A note of that name and number, or NULL: where it is aligned, until the next call. */
 static const void *find_note(const char *name, unsigned int nr, size_t *len)
 {
-	static u64 note[64];
+	static u64 note[2048];
 	const Elf64_Ehdr *head = (const void *)core;
 	const Elf64_Phdr *segment = (const void *)(core + head->e_phoff);
 	const u8 *at = core + segment->p_offset, *end = at + segment->p_filesz;
@@ -141,6 +142,37 @@ static void test_core(void)
 	CHECK(st.st_size > (off_t)FAKE_MEMORY && st.st_size < (off_t)(FAKE_MEMORY + MIB));
 	CHECK(st.st_blocks * 512 < (off_t)MIB);
 	read_core(fd);
+	check_core();
+	close(fd);
+	unlink(path);
+	fake_kvm_free(&f);
+}
+
+/* A vCPU that has a flight recorder leaves its ring, one that has none nothing. */
+static void test_rings(void)
+{
+	struct lodge_flight *head = mmap(NULL, LODGE_FLIGHT_BYTES, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct recorders *r = calloc(1, sizeof(*r) + 2 * sizeof(r->cpu[0]));
+	const struct lodge_flight *note;
+	int fd = new_file();
+	size_t len;
+
+	begin();
+	memset(head, 0x77, LODGE_FLIGHT_BYTES);
+	*head = (struct lodge_flight){ .size = 64, .record_size = 64, .records = 127, .vcpu = 1,
+				       .tsc_khz = 1, .count = 5 };
+	r->nr = 2;
+	r->stats_fd = -1;
+	r->cpu[0] = (struct recorder){ .flight_fd = -1, .stats_fd = -1 };
+	r->cpu[1] = r->cpu[0];
+	CHECK(flight_at(&r->cpu[1].flight, head, LODGE_FLIGHT_BYTES));
+	f.m.recorders = r;
+	CHECK_EQ(dump_write(&f.m, fd), 0);
+	read_core(fd);
+	note = find_note("LODGE", 0, &len);
+	CHECK(note && len == LODGE_FLIGHT_BYTES && !memcmp(note, head, len));
+	CHECK(!find_note("LODGE", 1, &len));
 	check_core();
 	close(fd);
 	unlink(path);
@@ -304,6 +336,7 @@ static void test_tools(void)
 
 static const struct unit units[] = {
 	{ "core", test_core },
+	{ "rings", test_rings },
 	{ "random", test_random },
 	{ "pipe", test_pipe },
 	{ "full_disk", test_full_disk },

@@ -99,12 +99,34 @@ t_halt()
 	done
 }
 
+# expect_crash PATTERN: the first line on stderr, and behind it, if the device is lodge, the
+# last exits of CPU 0 with that as the last one.
+expect_crash()
+{
+	cp "$tmp/err" "$tmp/all"
+	head -n 1 "$tmp/all" >"$tmp/err"
+	expect_err "$1"
+	cp "$tmp/all" "$tmp/err"
+	if [ "$DEVICE" != /dev/lodge ]; then
+		[ "$(wc -l <"$tmp/err")" -eq 1 ] || fail "one line expected on stderr"
+		return
+	fi
+	sed -n 2p "$tmp/err" | grep -q "^lodge: run: the last exits of CPU 0, " ||
+		fail "no word about the last exits"
+	tail -n 1 "$tmp/err" | grep -q "^lodge: run:  *0\.000 $2 rip 0x" ||
+		fail "$2 expected as the last exit"
+	[ "$(wc -l <"$tmp/err")" -le 18 ] || fail "16 exits are enough"
+	tail -n +3 "$tmp/err" | grep -vq "^lodge: run:  *-*[0-9][0-9]*\.[0-9]* [A-Z_]*.* rip 0x" &&
+		fail "these are not all exits"
+	return 0
+}
+
 t_triple_fault()
 {
 	guest triple
 	expect_status 68
 	expect_out "Faulting."
-	expect_err "guest: triple fault on CPU 0 in 64-bit mode at 0x100*: *: *"
+	expect_crash "guest: triple fault on CPU 0 in 64-bit mode at 0x100*: *: *" TRIPLE_FAULT
 }
 
 t_jump_to_nowhere()
@@ -112,7 +134,8 @@ t_jump_to_nowhere()
 	guest no-memory
 	expect_status 70
 	expect_out ""
-	expect_err "guest: internal error 1 on CPU 0 in 64-bit mode at 0xd0000000: *"
+	expect_crash "guest: internal error 1 on CPU 0 in 64-bit mode at 0xd0000000: *" \
+		EPT_VIOLATION
 }
 
 t_string_output()
@@ -328,7 +351,7 @@ t_two_machines_at_once()
 json_of()
 {
 	tail -n 1 "$tmp/err" |
-		grep -q "^{\"end\":\"$1\",\"status\":$2,\"message\":\".*\",\"exits\":{.*}}$" ||
+		grep -q "^{\"end\":\"$1\",\"status\":$2,\"message\":\".*\",\"exits\":{.*},\"last_exits\":\[.*\]}$" ||
 		fail "JSON with end $1 and status $2 expected"
 }
 
@@ -342,6 +365,9 @@ t_json()
 	json_of halt 0
 	guest triple --json
 	json_of shutdown 68
+	[ "$DEVICE" != /dev/lodge ] ||
+		tail -n 1 "$tmp/err" | grep -q '"cpu":0,"reason":"TRIPLE_FAULT","number":2,[^}]*}\]}$' ||
+		fail "the last exit is not in the JSON"
 	guest no-memory --json
 	json_of internal-error 70
 	guest spin --json --timeout 0.1
