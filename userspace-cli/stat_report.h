@@ -11,7 +11,7 @@
 void stat_print_all(FILE *to, const struct watched *machines, unsigned int nr);
 /* One in full: exits by reason; with @cpus those of each vCPU, too. */
 void stat_print(FILE *to, const struct watched *w, bool cpus);
-/* One line (its schema is in lodge-stat(1)). */
+/* One line (its schema is in lodge(1)). */
 void stat_print_json(FILE *to, const struct watched *machines, unsigned int nr, bool cpus);
 
 #endif

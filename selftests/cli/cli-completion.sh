@@ -81,6 +81,20 @@ t_options()
 	offers "lodge run --x"
 }
 
+t_looking_at_machines()
+{
+	offers "lodge st" stat
+	offers "lodge stat --" --interval --once --cpus --json
+	offers "lodge stat --cpus --j" --json
+	offers "lodge stat --interval "
+	offers "lodge trace --" --seconds --output --format --vmlinux
+	offers "lodge trace 1 --format " text perfetto html
+	offers "lodge trace --format=p" perfetto
+	cd "$tmp" || fail "cd"
+	: >vmlinux
+	offers "lodge trace --vmlinux vml" vmlinux
+}
+
 t_values()
 {
 	offers "lodge run --mode " real protected long
