@@ -97,7 +97,8 @@ static int open_output(struct trace_command *c)
 		if (fd >= 0 && (fstat(fd, &st) || S_ISREG(st.st_mode))) {
 			close(fd);
 			return err(STATUS_USAGE,
-				   "trace: '%s' is there already: name a file that is not", c->output);
+				   "trace: '%s' is there already: name a file that is not",
+				   c->output);
 		}
 	}
 	c->trace.to = fd < 0 ? NULL : fdopen(fd, "w");
@@ -254,8 +255,8 @@ static int take_option(struct trace_command *c, int option)
 	switch (option) {
 	case OPT_SECONDS:
 		return parse_seconds(optarg, &c->ns) ? 0 :
-		       err(STATUS_USAGE, "--seconds: '%s' is no time: give seconds such as 5 or 0.25",
-			   optarg);
+		       err(STATUS_USAGE,
+			   "--seconds: '%s' is no time: give seconds such as 5 or 0.25", optarg);
 	case OPT_OUTPUT:
 		c->output = optarg;
 		return 0;

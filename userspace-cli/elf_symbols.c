@@ -65,18 +65,15 @@ static bool find_table(struct sections *s, const struct elf_file *elf)
 static struct section section(const struct sections *s, unsigned int i)
 {
 	const u8 *table = s->image->data + s->table;
+	Elf64_Shdr h;
+	Elf32_Shdr n;
 
 	if (s->is_64) {
-		Elf64_Shdr h;
-
-		memcpy(&h, table + i * sizeof(h), sizeof(h));
-		return (struct section){ h.sh_type, h.sh_link, h.sh_offset, h.sh_size };
-	} else {
-		Elf32_Shdr h;
-
 		memcpy(&h, table + i * sizeof(h), sizeof(h));
 		return (struct section){ h.sh_type, h.sh_link, h.sh_offset, h.sh_size };
 	}
+	memcpy(&n, table + i * sizeof(n), sizeof(n));
+	return (struct section){ n.sh_type, n.sh_link, n.sh_offset, n.sh_size };
 }
 
 struct entry {
@@ -89,18 +86,15 @@ struct entry {
 static struct entry entry(const struct sections *s, const struct section *table, u64 i)
 {
 	const u8 *at = s->image->data + table->offset;
+	Elf64_Sym e;
+	Elf32_Sym n;
 
 	if (s->is_64) {
-		Elf64_Sym e;
-
-		memcpy(&e, at + i * sizeof(e), sizeof(e));
-		return (struct entry){ e.st_value, e.st_size, e.st_name, e.st_info, e.st_shndx };
-	} else {
-		Elf32_Sym e;
-
 		memcpy(&e, at + i * sizeof(e), sizeof(e));
 		return (struct entry){ e.st_value, e.st_size, e.st_name, e.st_info, e.st_shndx };
 	}
+	memcpy(&n, at + i * sizeof(n), sizeof(n));
+	return (struct entry){ n.st_value, n.st_size, n.st_name, n.st_info, n.st_shndx };
 }
 
 /* Code, also that of assembly without a type; no files, sections, data or mere numbers. */
@@ -189,7 +183,8 @@ int symbols_load(struct symbols *s)
 			status = take(s, &sections, &table);
 	}
 	if (!status && !s->nr)
-		status = err(STATUS_IMAGE, "%s: has no symbols: give a vmlinux that is not stripped",
+		status = err(STATUS_IMAGE,
+			     "%s: has no symbols: give a vmlinux that is not stripped",
 			     s->image.path);
 	if (status) {
 		free(s->list);

@@ -62,7 +62,8 @@ static void print_sums(FILE *to, const struct watched *w, const struct counts *c
 	fprintf(to, "%.1f exits/s, %.1f halts/s", per_second(c->all_exits, w),
 		per_second(c->halts, w));
 	if (c->by_reason)
-		fprintf(to, ", %.1f to the command/s; of the time %.1f %% in the host, %.1f %% asleep",
+		fprintf(to, ", %.1f to the command/s; "
+			"of the time %.1f %% in the host, %.1f %% asleep",
 			per_second(c->to_command, w), percent(busy_ns(c), time),
 			percent(asleep_ns(c), time));
 	fputc('\n', to);
@@ -96,7 +97,8 @@ void stat_print(FILE *to, const struct watched *w, bool cpus)
 		w->since_start ? " since it was made" : "");
 	print_sums(to, w, &w->sum, w->recorders.nr);
 	if (!w->sum.by_reason)
-		fputs("its device is not lodge: these are that device's counters, without times\n", to);
+		fputs("its device is not lodge: these are that device's counters, without times\n",
+		      to);
 	fprintf(to, "\n  %-24s %12s %6s", w->sum.by_reason ? "REASON" : "COUNTER", "EXITS/S", "%");
 	fputs(w->sum.by_reason ? "   HOST-NS/EX  HOST%\n" : "\n", to);
 	print_reasons(to, w, &w->sum);

@@ -36,8 +36,8 @@ bool trace_put_symbol(const struct trace *t, FILE *to, u64 address)
 
 static int text_begin(struct trace *t)
 {
-	fprintf(t->to, "# machine %d, %s: %u CPUs. Microseconds: since the trace began; of the host before\n"
-		"# the entry; of the guest. Then why it came out.\n#%13s %4s %11s %11s  %s\n",
+	fprintf(t->to, "# machine %d, %s: %u CPUs. Microseconds: since the trace began;\n"
+		"# of the host before the entry; of the guest. Then why it came out.\n#%13s %4s %11s %11s  %s\n",
 		t->pid, t->machine, t->cpus, "TIME", "CPU", "HOST", "GUEST", "EXIT");
 	return 0;
 }
@@ -66,7 +66,8 @@ static void text_exit(struct trace *t, const struct trace_exit *e)
 
 static void text_end(struct trace *t)
 {
-	fprintf(t->to, "# %llu exits in %.3f s; %llu more were overwritten before they could be read\n",
+	fprintf(t->to,
+		"# %llu exits in %.3f s; %llu more were overwritten before they could be read\n",
 		t->exits, trace_us(t, trace_ticks(t, t->start, t->stop)) / 1e6, t->lost);
 }
 

@@ -160,7 +160,8 @@ static void put_column(const struct trace *t, unsigned int i, unsigned int colum
 		if (!n)
 			continue;
 		y -= n * scale;
-		fprintf(t->to, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"><title>%.3f ms: %llu %s</title></rect>\n",
+		fprintf(t->to, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
+			"fill=\"%s\"><title>%.3f ms: %llu %s</title></rect>\n",
 			i * width, y, width, n * scale, colours[k < nr ? k : COLOURS],
 			trace_us(t, i * p->width) / 1000, n,
 			k < nr ? kind_name(order[k], number) : "others");
@@ -182,12 +183,14 @@ static void put_over_time(const struct trace *t)
 		if (n && i >= columns)
 			columns = i + 1;
 	}
-	fprintf(t->to, "<h2>Exits over time</h2>\n<p>Each column is %.3f ms, the highest has %llu exits.</p>\n<p class=\"legend\">",
+	fprintf(t->to, "<h2>Exits over time</h2>\n"
+		"<p>Each column is %.3f ms, the highest has %llu exits.</p>\n<p class=\"legend\">",
 		trace_us(t, p->width) / 1000, most);
 	for (k = 0; k < nr; k++)
 		fprintf(t->to, "<span><i style=\"background:%s\"></i>%s</span>\n", colours[k],
 			kind_name(order[k], number));
-	fprintf(t->to, "<span><i style=\"background:%s\"></i>others</span></p>\n<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"exits over time\">\n",
+	fprintf(t->to, "<span><i style=\"background:%s\"></i>others</span></p>\n"
+		"<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"exits over time\">\n",
 		colours[COLOURS], WIDTH, HEIGHT);
 	for (i = 0; i < columns; i++)
 		put_column(t, i, columns, (HEIGHT - 10.0) / most, order, nr);
@@ -196,8 +199,8 @@ static void put_over_time(const struct trace *t)
 
 static void bars_begin(const struct trace *t, const char *title, unsigned int nr)
 {
-	fprintf(t->to, "<h2>%s</h2>\n<svg viewBox=\"0 0 %d %u\" role=\"img\" aria-label=\"%s\">\n", title,
-		WIDTH, nr * BAR + 4, title);
+	fprintf(t->to, "<h2>%s</h2>\n<svg viewBox=\"0 0 %d %u\" role=\"img\" aria-label=\"%s\">\n",
+		title, WIDTH, nr * BAR + 4, title);
 }
 
 /* A bar with the name in front of it; the label behind it is what the caller goes on with. */
@@ -205,7 +208,8 @@ static void bar(const struct trace *t, unsigned int row, const char *name, doubl
 {
 	fprintf(t->to, "<text x=\"290\" y=\"%u\" text-anchor=\"end\">", row * BAR + 16);
 	put_text(t->to, name);
-	fprintf(t->to, "</text><rect x=\"300\" y=\"%u\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/><text x=\"%.1f\" y=\"%u\">",
+	fprintf(t->to, "</text><rect x=\"300\" y=\"%u\" width=\"%.1f\" height=\"%d\" "
+		"fill=\"%s\"/><text x=\"%.1f\" y=\"%u\">",
 		row * BAR + 3, share * 420, BAR - 6, colours[0], 306 + share * 420, row * BAR + 16);
 }
 
@@ -247,7 +251,8 @@ static void html_end(struct trace *t)
 
 	if (!p)
 		return;
-	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>lodge: exits of ", t->to);
+	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+	      "<title>lodge: exits of ", t->to);
 	put_text(t->to, t->machine);
 	fputs("</title>\n<style>\n"
 	      "body { font: 15px/1.4 sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em;"
@@ -257,10 +262,12 @@ static void html_end(struct trace *t)
 	      ".legend i { display: inline-block; width: 0.9em; height: 0.9em; margin-right: 0.4em; }\n"
 	      "</style></head><body>\n<h1>Exits of ", t->to);
 	put_text(t->to, t->machine);
-	fprintf(t->to, "</h1>\n<p>Machine %d, %u CPUs, %.3f s: %llu exits; %.3f ms in the guest between them. ",
+	fprintf(t->to, "</h1>\n<p>Machine %d, %u CPUs, %.3f s: %llu exits; "
+		"%.3f ms in the guest between them. ",
 		t->pid, t->cpus, trace_us(t, trace_ticks(t, t->start, t->stop)) / 1e6, t->exits,
 		trace_us(t, p->guest) / 1000);
-	fprintf(t->to, "%llu more exits were overwritten before they could be read.</p>\n", t->lost);
+	fprintf(t->to, "%llu more exits were overwritten before they could be read.</p>\n",
+		t->lost);
 	put_over_time(t);
 	put_host_time(t);
 	if (t->symbols)

@@ -21,14 +21,16 @@ static int perfetto_begin(struct trace *t)
 	json_string(t->to, t->machine);
 	fputs("}}", t->to);
 	for (i = 0; i < t->cpus; i++)
-		fprintf(t->to, ",\n{\"ph\":\"M\",\"pid\":%d,\"tid\":%u,\"name\":\"thread_name\",\"args\":{\"name\":\"CPU %u\"}}",
+		fprintf(t->to, ",\n{\"ph\":\"M\",\"pid\":%d,\"tid\":%u,\"name\":\"thread_name\","
+			"\"args\":{\"name\":\"CPU %u\"}}",
 			t->pid, i, i);
 	return 0;
 }
 
 static void slice(struct trace *t, unsigned int cpu, const char *name, u64 from, u64 to)
 {
-	fprintf(t->to, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f,\"name\":\"%s\"",
+	fprintf(t->to, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%u,\"ts\":%.3f,"
+		"\"dur\":%.3f,\"name\":\"%s\"",
 		t->pid, cpu, us_since_start(t, from), trace_us(t, trace_ticks(t, from, to)), name);
 }
 
@@ -38,7 +40,8 @@ static void perfetto_exit(struct trace *t, const struct trace_exit *e)
 	char number[16];
 
 	if (e->lost)
-		fprintf(t->to, ",\n{\"ph\":\"i\",\"s\":\"t\",\"pid\":%d,\"tid\":%u,\"ts\":%.3f,\"name\":\"%llu exits lost\"}",
+		fprintf(t->to, ",\n{\"ph\":\"i\",\"s\":\"t\",\"pid\":%d,\"tid\":%u,\"ts\":%.3f,"
+			"\"name\":\"%llu exits lost\"}",
 			t->pid, e->cpu, us_since_start(t, r->entered), e->lost);
 	if (before) {
 		slice(t, e->cpu, flight_name(before, number), before->left, r->entered);
@@ -57,7 +60,8 @@ static void perfetto_exit(struct trace *t, const struct trace_exit *e)
 
 static void perfetto_end(struct trace *t)
 {
-	fprintf(t->to, "\n],\"otherData\":{\"exits\":\"%llu\",\"lost\":\"%llu\"}}\n", t->exits, t->lost);
+	fprintf(t->to, "\n],\"otherData\":{\"exits\":\"%llu\",\"lost\":\"%llu\"}}\n",
+		t->exits, t->lost);
 }
 
 const struct trace_format trace_perfetto = {

@@ -727,7 +727,8 @@ static void test_class39_false_files(void)
 	before = open_files();
 	for (i = 0; i < n && !failures; i++) {
 		lie.files = (struct control_files){ .cpus = random_below(20) };
-		lie.files.machine_stats = nr = random_below(2);
+		nr = random_below(2);
+		lie.files.machine_stats = nr;
 		for (j = 0; j < CONTROL_PIECE; j++) {
 			lie.files.flight[j] = random_below(2);
 			lie.files.stats[j] = random_below(2);

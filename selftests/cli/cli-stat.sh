@@ -46,7 +46,7 @@ t_stat_once()
 	expect_no_err
 	grep -q "^ *$pid  *1  *[0-9.]* .* busy.bin$" "$tmp/out" || fail "no line for the machine"
 	for who in $pid busy.bin; do
-		lodge stat $who --cpus
+		lodge stat "$who" --cpus
 		expect_status 0
 		expect_no_err
 		grep -q "^machine $pid, busy.bin: 1 CPUs, 64 MiB; .* s since it was made$" \
