@@ -22,6 +22,7 @@ table()
 	build	libelf1		objtool, which the kernel's build runs
 	build	libssl3		the kernel's build tools are linked with it
 	build	acpica-tools	iasl compiles the ACPI tables of guests
+	build	libcapstone-dev	the CLI: instructions in words
 	build	libslirp-dev	the CLI: user networking
 	build	liburing-dev	the CLI: requests to disks
 	build	libseccomp-dev	the CLI: the sandbox
