@@ -2,9 +2,12 @@
 /* A guest's ways to die: the hardware's and the device's codes made sentences. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "entry_failure.h"
+#include "exit_reasons.h"
 #include "fate.h"
 
 #define CR0_PE		BIT_ULL(0)
@@ -13,25 +16,6 @@
 
 /* An entry that fails on the guest's state is an exit with this bit. */
 #define EXIT_FAILED_ENTRY	BIT_ULL(31)
-
-/* SDM volume 3C, "VM-instruction error numbers": those an entry can give. */
-static const struct { u64 nr; const char *text; } vm_errors[] = {
-	{ 2, "VMCLEAR with an invalid address" },
-	{ 3, "VMCLEAR with the VMXON pointer" },
-	{ 4, "VMLAUNCH with a VMCS that is not clear" },
-	{ 5, "VMRESUME with a VMCS that was not launched" },
-	{ 6, "VMRESUME after VMXOFF" },
-	{ 7, "invalid control fields in the VMCS" },
-	{ 8, "invalid host state in the VMCS" },
-	{ 9, "VMPTRLD with an invalid address" },
-	{ 10, "VMPTRLD with the VMXON pointer" },
-	{ 11, "VMPTRLD with a wrong VMCS revision" },
-	{ 12, "access to a VMCS field that does not exist" },
-	{ 13, "VMWRITE to a read-only VMCS field" },
-	{ 25, "VM entry with an invalid executive VMCS pointer" },
-	{ 26, "VM entry with events blocked by MOV SS" },
-	{ 28, "invalid operand of INVEPT or INVVPID" },
-};
 
 /* SDM volume 3C, "VM-entry failures during or after loading guest state". */
 static const struct { u64 nr; const char *text; } entry_exits[] = {
@@ -48,10 +32,8 @@ const char *fate_entry_reason(u64 reason)
 		for (i = 0; i < ARRAY_SIZE(entry_exits); i++)
 			if (entry_exits[i].nr == (reason & 0xffff))
 				return entry_exits[i].text;
-	} else {
-		for (i = 0; i < ARRAY_SIZE(vm_errors); i++)
-			if (vm_errors[i].nr == reason)
-				return vm_errors[i].text;
+	} else if (vm_instruction_error(reason)) {
+		return vm_instruction_error(reason);
 	}
 	return "a reason that the SDM does not name";
 }
@@ -86,11 +68,23 @@ bool fate_shutdown(struct cpu *cpu)
 	return false;
 }
 
+/* Of the first CPU that says so; the others may be at it, too. */
+static void keep_failure(struct cpu *cpu)
+{
+	struct entry_failure *e = calloc(1, sizeof(*e)), *none = NULL;
+
+	if (!e || entry_failure_get(cpu->fd, e) ||
+	    !__atomic_compare_exchange_n(&cpu->machine->end.entry, &none, e, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		free(e);
+}
+
 bool fate_fail_entry(struct cpu *cpu)
 {
 	u64 reason = cpu->run->fail_entry.hardware_entry_failure_reason;
 	char at[96];
 
+	keep_failure(cpu);
 	machine_stop(cpu->machine, END_ENTRY_FAILED, STATUS_ENTRY,
 		     "guest: VM entry failed on %s: %s (hardware reason %#llx): see the kernel's log (dmesg), and report it",
 		     where(cpu, at, sizeof(at)), fate_entry_reason(reason),

@@ -249,6 +249,7 @@ void machine_destroy(struct machine *m)
 			part->free(part->arg);
 	}
 	recorders_free(m->recorders);
+	free(m->end.entry);
 	for (i = 0; i < m->nr_cpus; i++) {
 		free(m->cpus[i].birth);
 		if (m->cpus[i].run)

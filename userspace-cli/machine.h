@@ -23,6 +23,7 @@
 #define MACHINE_EXITS		64
 #define MACHINE_PARTS		96
 
+struct entry_failure;
 struct machine;
 struct pci;
 struct recorders;
@@ -63,6 +64,7 @@ struct machine_end {
 	enum end_kind kind;
 	int status;		/* of the process */
 	char text[512];		/* the line for stderr, or empty */
+	struct entry_failure *entry; /* why it could not be entered, if the device says so */
 };
 
 struct machine_config {
@@ -113,6 +115,9 @@ struct machine {
 	/* Told of KVM_EXIT_DEBUG in the vCPU's thread, which then parks. Or NULL. */
 	void (*debug_exit)(void *arg, struct cpu *cpu);
 	void *debug_arg;
+	/* Told of LODGE_EXIT_STOP in the vCPU's thread; returns when it may go on. Or NULL. */
+	void (*stop_exit)(void *arg, struct cpu *cpu);
+	void *stop_arg;
 
 	int end_fd;		/* readable once the machine has ended */
 	int wake_fd;		/* makes the main thread ask its sources again */

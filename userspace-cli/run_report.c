@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "entry_failure.h"
 #include "err.h"
 #include "json.h"
 #include "loop.h"
@@ -159,6 +160,8 @@ void run_report(const struct machine *m, bool json, bool verbose)
 
 	if (m->end.text[0])
 		note("%s", m->end.text);
+	if (m->end.entry)
+		entry_failure_tell(stderr, m->end.entry, "lodge: entry: ");
 	find_last(m, &last);
 	tell_last(&last);
 	if (!json && !verbose)
@@ -175,6 +178,10 @@ void run_report(const struct machine *m, bool json, bool verbose)
 		each_exit(m, f, tell_json);
 		fputc('}', f);
 		put_last(f, &last);
+		if (m->end.entry) {
+			fputs(",\"entry_failure\":", f);
+			entry_failure_json(f, m->end.entry);
+		}
 		fputs("}\n", f);
 	} else {
 		fprintf(f, "lodge: run: %s, status %d; exits:",

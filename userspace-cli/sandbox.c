@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "../uapi/linux/lodge.h"
 #include "err.h"
 #include "sandbox.h"
 
@@ -85,6 +86,7 @@ static const struct {
 	u64 mask, value;
 } ioctls[] = {
 	{ 0xff00, KVMIO << 8 },
+	{ 0xff00, LODGE_IOCTL_TYPE << 8 },
 	{ 0xff00, VHOST_VIRTIO << 8 },
 	{ ~0ull, TCGETS }, { ~0ull, TCSETS }, { ~0ull, TCSETSW }, { ~0ull, TCSETSF },
 	{ ~0ull, TIOCGWINSZ }, { ~0ull, TIOCGPGRP }, { ~0ull, TCFLSH },
