@@ -20,8 +20,10 @@
 #include "clock.h"
 #include "control.h"
 #include "dump.h"
+#include "entry_failure.h"
 #include "err.h"
 #include "recorders.h"
+#include "vmcs.h"
 
 #define CLIENTS		4
 #define REST_SECONDS	3
@@ -141,6 +143,75 @@ static int give_files(struct control *c, int file, struct control_reply *reply)
 	return STATUS_OK;
 }
 
+/* Takes what the device says of a vCPU that stands still, and writes it. */
+static int give_of_cpu(struct control *c, int file, struct control_reply *reply,
+		       ssize_t (*get)(struct cpu *cpu, void **what))
+{
+	struct machine *m = c->machine;
+	void *what = NULL;
+	ssize_t n = 0;
+	int status = STATUS_OK;
+
+	if (!is_fit_for_a_dump(file))
+		return refuse(reply, "what was asked for goes to a regular file only");
+	if (c->argument >= m->nr_cpus)
+		return refuse(reply, "the machine has no CPU %llu: it has %u", c->argument,
+			      m->nr_cpus);
+	if (machine_pause_within(m, REST_SECONDS))
+		n = get(&m->cpus[c->argument], &what);
+	else
+		status = refuse(reply, "the machine does not stand still: %s",
+				machine_ended(m) ? "it ends" :
+				"a CPU waits for its console to be read");
+	machine_resume(m);
+	if (n == -ENOTTY || n == -EINVAL)
+		status = refuse(reply, "%s does not show it: that is lodge's alone",
+				m->device.path);
+	else if (n < 0)
+		status = refuse(reply, "the device does not show it: %s", strerror(-n));
+	else if (n && pwrite(file, what, n, 0) != n)
+		status = refuse(reply, "what was asked for cannot be written");
+	free(what);
+	return status;
+}
+
+static ssize_t get_vmcs(struct cpu *cpu, void **what)
+{
+	struct vmcs *v = calloc(1, sizeof(*v));
+	int error;
+
+	*what = v;
+	if (!v)
+		return -ENOMEM;
+	error = vmcs_get(cpu->fd, v);
+	return error ? error : (ssize_t)offsetof(struct vmcs, field[v->head.fields]);
+}
+
+static int give_vmcs(struct control *c, int file, struct control_reply *reply)
+{
+	return give_of_cpu(c, file, reply, get_vmcs);
+}
+
+static ssize_t get_entry(struct cpu *cpu, void **what)
+{
+	struct entry_failure *e = calloc(1, sizeof(*e));
+	int error;
+
+	*what = e;
+	if (!e)
+		return -ENOMEM;
+	error = entry_failure_get(cpu->fd, e);
+	/* Nothing is what there is to be said then. */
+	if (error == -ENOENT)
+		return 0;
+	return error ? error : (ssize_t)sizeof(*e);
+}
+
+static int give_entry(struct control *c, int file, struct control_reply *reply)
+{
+	return give_of_cpu(c, file, reply, get_entry);
+}
+
 static const struct {
 	bool takes_file;
 	bool takes_argument;
@@ -149,6 +220,8 @@ static const struct {
 	[CONTROL_INFO] = { false, false, give_info },
 	[CONTROL_DUMP] = { true, false, make_dump },
 	[CONTROL_FILES] = { false, true, give_files },
+	[CONTROL_VMCS] = { true, true, give_vmcs },
+	[CONTROL_ENTRY] = { true, true, give_entry },
 };
 
 /* ---- messages --------------------------------------------------------------- */

@@ -16,6 +16,9 @@ enum control_op {
 	CONTROL_INFO = 1,	/* answered with info */
 	CONTROL_DUMP = 2,	/* comes with a file: the core goes there */
 	CONTROL_FILES = 3,	/* answered with files: the argument is the first vCPU */
+	/* Come with a file, written from its beginning; the argument is the vCPU: */
+	CONTROL_VMCS = 8,	/* struct vmcs, as many fields as there are */
+	CONTROL_ENTRY = 9,	/* struct entry_failure, if an entry has failed */
 };
 
 struct control_request {
@@ -114,6 +117,24 @@ int control_list(const struct control_places *p, struct control_machine **found)
  */
 int control_ask(int dir, int pid, enum control_op op, int file, unsigned int timeout_ms,
 		struct control_reply *reply);
+
+/* The same for an operation with an argument. */
+int control_ask_about(const struct control_machine *m, enum control_op op, u64 argument, int file,
+		      struct control_reply *reply);
+
+/*
+ * What one of those operations writes, up to @room bytes: *@got. 0, or a status when the
+ * reason has been told in the name of @command.
+ */
+struct control_look {
+	const char *command;
+	enum control_op op;
+	u64 argument;
+	void *to;
+	size_t room;
+};
+
+int control_look(const struct control_machine *m, const struct control_look *look, size_t *got);
 
 /*
  * Finds @who by its PID, or by its name if only one has it; NULL: the only one there is.

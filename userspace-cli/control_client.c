@@ -164,23 +164,43 @@ static int receive_reply(int fd, struct control_reply *reply, struct received *f
 	return 0;
 }
 
+static int ask(int dir, int pid, const struct control_request *request, int file,
+	       unsigned int timeout_ms, struct control_reply *reply)
+{
+	int error, fd = call(dir, pid, timeout_ms);
+
+	if (fd < 0)
+		return fd == -EAGAIN ? -ETIMEDOUT : fd;
+	error = send_request(fd, request, file);
+	if (!error)
+		error = receive_reply(fd, reply, NULL);
+	close(fd);
+	return error == -EAGAIN ? -ETIMEDOUT : error;
+}
+
 int control_ask(int dir, int pid, enum control_op op, int file, unsigned int timeout_ms,
 		struct control_reply *reply)
 {
 	struct control_request request = {
 		.magic = CONTROL_MAGIC, .version = CONTROL_VERSION, .op = op,
 	};
-	int error, fd = call(dir, pid, timeout_ms);
+	int error = ask(dir, pid, &request, file, timeout_ms, reply);
 
-	if (fd < 0)
-		return fd == -EAGAIN ? -ETIMEDOUT : fd;
-	error = send_request(fd, &request, file);
-	if (!error)
-		error = receive_reply(fd, reply, NULL);
 	if (!error)
 		make_showable(reply->info.name, sizeof(reply->info.name));
-	close(fd);
-	return error == -EAGAIN ? -ETIMEDOUT : error;
+	return error;
+}
+
+/* It pauses the machine, which may take a while. */
+int control_ask_about(const struct control_machine *m, enum control_op op, u64 argument, int file,
+		      struct control_reply *reply)
+{
+	struct control_request request = {
+		.magic = CONTROL_MAGIC, .version = CONTROL_VERSION, .op = op,
+		.argument = argument,
+	};
+
+	return ask(m->dir, m->pid, &request, file, 2 * LIST_TIMEOUT_MS, reply);
 }
 
 /* ---- all machines ----------------------------------------------------------- */
