@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "err.h"
+#include "run.h"
 #include "run_machine.h"
 #include "run_report.h"
 #include "terminal.h"
@@ -75,7 +76,7 @@ static int dry_run(struct run *r)
 	return status;
 }
 
-static int run_main(int argc, char **argv)
+int run_main(int argc, char **argv)
 {
 	struct run *r = calloc(1, sizeof(*r));
 	int status;

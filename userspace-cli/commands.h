@@ -24,6 +24,9 @@ extern const struct command cmd_dump;
 extern const struct command cmd_bench;
 extern const struct command cmd_stat;
 extern const struct command cmd_trace;
+extern const struct command cmd_vmcs;
+extern const struct command cmd_explain;
+extern const struct command cmd_step;
 
 /*
  * getopt_long() that tells in words what is wrong with an option. Returns the

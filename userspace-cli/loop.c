@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
+#include "../uapi/linux/lodge.h"
 #include "fate.h"
 #include "loop.h"
 
@@ -98,10 +99,19 @@ const char *loop_exit_name(u32 reason)
 	return reason < MACHINE_EXITS ? exits[reason].name : NULL;
 }
 
+/* Before the exit is dealt with; whoever asked for it lets the CPU go on. */
+static bool on_stop(struct cpu *cpu)
+{
+	cpu->machine->stop_exit(cpu->machine->stop_arg, cpu);
+	return true;
+}
+
 static bool serve(struct cpu *cpu)
 {
 	u32 reason = cpu->run->exit_reason;
 
+	if (reason == LODGE_EXIT_STOP && cpu->machine->stop_exit)
+		return on_stop(cpu);
 	if (reason >= MACHINE_EXITS)
 		reason = MACHINE_EXITS - 1;
 	cpu->exits[reason]++;

@@ -11,6 +11,7 @@
 #include "gdb.h"
 #include "run_machine.h"
 #include "sandbox.h"
+#include "step.h"
 
 static int no_room(const char *what)
 {
@@ -23,7 +24,9 @@ static int add_flat_devices(struct run *r)
 {
 	struct machine *m = &r->machine;
 
-	if (!serial_create(m, STDIN_FILENO, STDOUT_FILENO) || !exit_port_create(m))
+	/* At a prompt stdin has its commands. */
+	if (!serial_create(m, r->options.step.wanted ? -1 : STDIN_FILENO, STDOUT_FILENO) ||
+	    !exit_port_create(m))
 		return no_room("the devices");
 	return 0;
 }
@@ -35,7 +38,9 @@ static int add_console(struct run *r)
 	bool virtio = r->options.virtio_console;
 	int status = 0;
 
-	if (strcmp(r->options.console, "none")) {
+	if (r->options.step.wanted && !strcmp(r->options.console, "stdio")) {
+		files.out_fd = STDOUT_FILENO;
+	} else if (strcmp(r->options.console, "none")) {
 		status = console_open(m, r->options.console, &r->console);
 		if (status)
 			return status;
@@ -124,6 +129,8 @@ int run_prepare(struct run *r)
 	status = machine_boot(m);
 	if (!status && o->gdb)
 		status = gdb_create(m, o->gdb);
+	if (!status && o->step.wanted)
+		status = step_create(m, &o->step);
 	if (!status && r->console)
 		status = console_start(r->console);
 	if (!status)

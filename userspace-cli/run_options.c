@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "err.h"
+#include "exit_reasons.h"
 #include "run_options.h"
 
 #define FLAT_MEMORY	(64 * MIB)
@@ -172,6 +173,21 @@ static int on_gdb(struct run_options *o, char *text)
 	return usage("gdb", text, "give the number of a port, or stdio");
 }
 
+static int on_at(struct run_options *o, char *text)
+{
+	const char *wrong = text;
+
+	if (step_parse_reasons(text, o->step.stops, &wrong))
+		return 0;
+	return usage("at", wrong, "give names or numbers of exit reasons, such as io,cpuid or 48");
+}
+
+static int on_commands(struct run_options *o, char *text)
+{
+	o->step.commands = text;
+	return 0;
+}
+
 #define STRING(name)							\
 static int on_##name(struct run_options *o, char *text)			\
 {									\
@@ -211,39 +227,44 @@ static const struct {
 	int argument;
 	int (*take)(struct run_options *o, char *text);
 	bool flat;			/* means something with --flat, too */
+	bool step;			/* of lodge step only */
 } table[] = {
-	{ "flat", required_argument, on_flat, true },
-	{ "mode", required_argument, on_mode, true },
-	{ "mem", required_argument, on_mem, true },
-	{ "cpus", required_argument, on_cpus, true },
-	{ "device", required_argument, on_device, true },
-	{ "timeout", required_argument, on_timeout, true },
-	{ "verbose", no_argument, on_verbose, true },
-	{ "json", no_argument, on_json, true },
-	{ "dry-run", no_argument, on_dry_run, true },
-	{ "no-sandbox", no_argument, on_no_sandbox, true },
-	{ "gdb", optional_argument, on_gdb, true },
-	{ "dump-on-crash", required_argument, on_dump, true },
-	{ "initrd", required_argument, on_initrd, false },
-	{ "append", required_argument, on_append, false },
-	{ "unpack", no_argument, on_unpack, false },
-	{ "module", required_argument, on_module, false },
-	{ "disk", required_argument, on_disk, false },
-	{ "net", required_argument, on_net, false },
-	{ "publish", required_argument, on_publish, false },
-	{ "console", required_argument, on_console, false },
-	{ "rng", no_argument, on_rng, false },
-	{ "no-reboot", no_argument, on_no_reboot, false },
+	{ "flat", required_argument, on_flat, true, false },
+	{ "mode", required_argument, on_mode, true, false },
+	{ "mem", required_argument, on_mem, true, false },
+	{ "cpus", required_argument, on_cpus, true, false },
+	{ "device", required_argument, on_device, true, false },
+	{ "timeout", required_argument, on_timeout, true, false },
+	{ "verbose", no_argument, on_verbose, true, false },
+	{ "json", no_argument, on_json, true, false },
+	{ "dry-run", no_argument, on_dry_run, true, false },
+	{ "no-sandbox", no_argument, on_no_sandbox, true, false },
+	{ "gdb", optional_argument, on_gdb, true, false },
+	{ "dump-on-crash", required_argument, on_dump, true, false },
+	{ "initrd", required_argument, on_initrd, false, false },
+	{ "append", required_argument, on_append, false, false },
+	{ "unpack", no_argument, on_unpack, false, false },
+	{ "module", required_argument, on_module, false, false },
+	{ "disk", required_argument, on_disk, false, false },
+	{ "net", required_argument, on_net, false, false },
+	{ "publish", required_argument, on_publish, false, false },
+	{ "console", required_argument, on_console, false, false },
+	{ "rng", no_argument, on_rng, false, false },
+	{ "no-reboot", no_argument, on_no_reboot, false, false },
+	{ "at", required_argument, on_at, true, true },
+	{ "commands", required_argument, on_commands, true, true },
 };
 
 static int take_all(struct run_options *o, int argc, char **argv, const char **not_flat)
 {
 	struct option options[ARRAY_SIZE(table) + 1] = { 0 };
 	int option, status = 0;
-	unsigned int i;
+	unsigned int i, n = 0;
 
 	for (i = 0; i < ARRAY_SIZE(table); i++)
-		options[i] = (struct option){ table[i].name, table[i].argument, NULL, i + 1 };
+		if (!table[i].step || o->step.wanted)
+			options[n++] = (struct option){ table[i].name, table[i].argument, NULL,
+							i + 1 };
 	while (!status && (option = next_option(argc, argv, options)) != -1) {
 		if (option == '?')
 			return STATUS_USAGE;	/* told */
@@ -268,6 +289,10 @@ static int judge(const struct run_options *o, const char *not_flat)
 	if (o->gdb && !strcmp(o->gdb, "stdio") && !strcmp(o->console, "stdio"))
 		return err(STATUS_USAGE,
 			   "--gdb: stdio is the console's already: give --console pty, or gdb a port");
+	if (o->step.wanted && o->machine.cpus != 1)
+		return err(STATUS_USAGE, "--cpus: step goes with one CPU only");
+	if (o->step.wanted && o->gdb)
+		return err(STATUS_USAGE, "--gdb: a guest has one debugger only: use run, or leave it away");
 	if (o->net.nr_publishes && o->net.kind != NET_USER)
 		return err(STATUS_USAGE,
 			   "--publish: goes with --net user only: other networks have ports of their own");
@@ -285,6 +310,15 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 		.append = "",
 		.net.kind = NET_USER,
 		.console = "stdio",
+		/* All that is not about the host alone. */
+		.step = {
+			.wanted = !strcmp(argv[0], "step"),
+			.stops = {
+				~(BIT_ULL(REASON_EXTERNAL_INTERRUPT) |
+				  BIT_ULL(REASON_PREEMPTION_TIMER)),
+				BIT_ULL(REASON_MOST - 63) - 1,
+			},
+		},
 	};
 	status = take_all(o, argc, argv, &not_flat);
 	if (status)

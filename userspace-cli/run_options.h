@@ -6,6 +6,7 @@
 #include "boot.h"
 #include "boot_flat.h"
 #include "devices.h"
+#include "step.h"
 
 #define RUN_DISKS	8
 
@@ -27,6 +28,7 @@ struct run_options {
 	bool rng;
 	const char *gdb;
 	const char *dump;
+	struct step_config step;
 	u64 timeout_ns;
 	bool json;
 	bool dry_run;
