@@ -207,6 +207,8 @@ static int cpu_ioctl(struct cpu *cpu, struct fake_cpu *c, unsigned long cmd, voi
 		((struct kvm_mp_state *)arg)->mp_state = KVM_MP_STATE_RUNNABLE;
 		return 0;
 	default:
+		if (fake->more)
+			return fake->more(cpu, cmd, arg);
 		errno = ENOTTY;
 		return -1;
 	}

@@ -42,6 +42,8 @@ struct fake_kvm {
 	bool translates;	/* has KVM_TRANSLATE */
 	bool refuses_debug;	/* KVM_SET_GUEST_DEBUG fails */
 	bool forgives;		/* what is no instruction is none, or HLT */
+	/* Calls on a vCPU that KVM has not: what ioctl() returns, with errno. NULL: ENOTTY. */
+	int (*more)(struct cpu *cpu, unsigned long cmd, void *arg);
 	pthread_t main;
 	bool running;
 };
