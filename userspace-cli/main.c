@@ -13,13 +13,13 @@
 
 static const struct command * const commands[] = {
 	&cmd_run,
+	&cmd_step,
 	&cmd_list,
 	&cmd_dump,
-	&cmd_stat,
-	&cmd_trace,
 	&cmd_vmcs,
 	&cmd_explain,
-	&cmd_step,
+	&cmd_stat,
+	&cmd_trace,
 	&cmd_caps,
 	&cmd_bench,
 	&cmd_disk,

@@ -222,55 +222,61 @@ static int on_device(struct run_options *o, char *text)
 	return 0;
 }
 
-static const struct {
+static const struct run_option {
 	const char *name;
 	int argument;
 	int (*take)(struct run_options *o, char *text);
 	bool flat;			/* means something with --flat, too */
-	bool step;			/* of lodge step only */
 } table[] = {
-	{ "flat", required_argument, on_flat, true, false },
-	{ "mode", required_argument, on_mode, true, false },
-	{ "mem", required_argument, on_mem, true, false },
-	{ "cpus", required_argument, on_cpus, true, false },
-	{ "device", required_argument, on_device, true, false },
-	{ "timeout", required_argument, on_timeout, true, false },
-	{ "verbose", no_argument, on_verbose, true, false },
-	{ "json", no_argument, on_json, true, false },
-	{ "dry-run", no_argument, on_dry_run, true, false },
-	{ "no-sandbox", no_argument, on_no_sandbox, true, false },
-	{ "gdb", optional_argument, on_gdb, true, false },
-	{ "dump-on-crash", required_argument, on_dump, true, false },
-	{ "initrd", required_argument, on_initrd, false, false },
-	{ "append", required_argument, on_append, false, false },
-	{ "unpack", no_argument, on_unpack, false, false },
-	{ "module", required_argument, on_module, false, false },
-	{ "disk", required_argument, on_disk, false, false },
-	{ "net", required_argument, on_net, false, false },
-	{ "publish", required_argument, on_publish, false, false },
-	{ "console", required_argument, on_console, false, false },
-	{ "rng", no_argument, on_rng, false, false },
-	{ "no-reboot", no_argument, on_no_reboot, false, false },
-	{ "at", required_argument, on_at, true, true },
-	{ "commands", required_argument, on_commands, true, true },
+	{ "flat", required_argument, on_flat, true },
+	{ "mode", required_argument, on_mode, true },
+	{ "mem", required_argument, on_mem, true },
+	{ "cpus", required_argument, on_cpus, true },
+	{ "device", required_argument, on_device, true },
+	{ "timeout", required_argument, on_timeout, true },
+	{ "verbose", no_argument, on_verbose, true },
+	{ "json", no_argument, on_json, true },
+	{ "dry-run", no_argument, on_dry_run, true },
+	{ "no-sandbox", no_argument, on_no_sandbox, true },
+	{ "gdb", optional_argument, on_gdb, true },
+	{ "dump-on-crash", required_argument, on_dump, true },
+	{ "initrd", required_argument, on_initrd, false },
+	{ "append", required_argument, on_append, false },
+	{ "unpack", no_argument, on_unpack, false },
+	{ "module", required_argument, on_module, false },
+	{ "disk", required_argument, on_disk, false },
+	{ "net", required_argument, on_net, false },
+	{ "publish", required_argument, on_publish, false },
+	{ "console", required_argument, on_console, false },
+	{ "rng", no_argument, on_rng, false },
+	{ "no-reboot", no_argument, on_no_reboot, false },
 };
+
+/* Of lodge step on top. */
+static const struct run_option step_table[] = {
+	{ "at", required_argument, on_at, true },
+	{ "commands", required_argument, on_commands, true },
+};
+
+static const struct run_option *row(unsigned int nth)
+{
+	return nth < ARRAY_SIZE(table) ? &table[nth] : &step_table[nth - ARRAY_SIZE(table)];
+}
 
 static int take_all(struct run_options *o, int argc, char **argv, const char **not_flat)
 {
-	struct option options[ARRAY_SIZE(table) + 1] = { 0 };
+	unsigned int i, nr = ARRAY_SIZE(table) + (o->step.wanted ? ARRAY_SIZE(step_table) : 0);
+	struct option options[ARRAY_SIZE(table) + ARRAY_SIZE(step_table) + 1] = { 0 };
 	int option, status = 0;
-	unsigned int i, n = 0;
 
-	for (i = 0; i < ARRAY_SIZE(table); i++)
-		if (!table[i].step || o->step.wanted)
-			options[n++] = (struct option){ table[i].name, table[i].argument, NULL,
-							i + 1 };
+	for (i = 0; i < nr; i++)
+		options[i] = (struct option){ row(i)->name, row(i)->argument, NULL, i + 1 };
 	while (!status && (option = next_option(argc, argv, options)) != -1) {
 		if (option == '?')
 			return STATUS_USAGE;	/* told */
-		if (!table[option - 1].flat)
-			*not_flat = table[option - 1].name;
-		status = table[option - 1].take(o, optarg);
+		if (!row(option - 1)->flat)
+			*not_flat = row(option - 1)->name;
+		status = row(option - 1)->take(o, optarg);
 	}
 	return status;
 }

@@ -49,6 +49,7 @@ t_commands()
 	offers "lodge --v" --version
 	offers "lodge help ca" caps
 	offers "lodge help run "
+	offers "lodge e" explain
 	offers "lodge walk "
 }
 
@@ -78,12 +79,15 @@ t_options()
 	offers "lodge run kernel --cp" --cpus
 	offers "lodge caps --" --device --json
 	offers "lodge doctor --" --device
+	offers "lodge vmcs --" --cpu --diff --json
+	offers "lodge step --flat image --a" --at --append
+	offers "lodge run --at"
 	offers "lodge run --x"
 }
 
 t_looking_at_machines()
 {
-	offers "lodge st" stat
+	offers "lodge st" stat step
 	offers "lodge stat --" --interval --once --cpus --json
 	offers "lodge stat --cpus --j" --json
 	offers "lodge stat --interval "

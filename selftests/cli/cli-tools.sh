@@ -9,11 +9,11 @@ t_help()
 		lodge $arguments
 		expect_status 0
 		expect_no_err
-		for word in run list dump stat trace caps bench disk doctor help; do
+		for word in run step list dump vmcs explain stat trace caps bench disk doctor help; do
 			grep -q "^  $word " "$tmp/out" || fail "no word about $word"
 		done
 	done
-	for word in run list dump stat trace caps bench disk doctor; do
+	for word in run step list dump vmcs explain stat trace caps bench disk doctor; do
 		lodge help $word
 		expect_status 0
 		grep -q "^usage: lodge $word" "$tmp/out" || fail "no usage"
