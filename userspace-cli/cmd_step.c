@@ -18,7 +18,7 @@ const struct command cmd_step = {
 "                   at all but external interrupts and the preemption timer\n"
 "  --commands FILE  takes the commands from there, not from stdin\n"
 "\n"
-"  s (or nothing)   the next exit        c [REASON]       to the next of that reason\n"
+"  s (or nothing)   to the next exit     c [REASON]       to the next of that kind\n"
 "  k                skip it              r [REG [VALUE]]  show or set a register\n"
 "  x ADDR [N]       memory               v [NAME]         the VMCS, a part of it\n"
 "  w ADDR           walk page tables     b [N]            the last exits\n"
