@@ -610,7 +610,7 @@ static void test_kernels(void)
 		n = readlink("/proc/self/exe", path, 4096);
 		while (n > 0 && path[n - 1] != '/')
 			n--;
-		strcpy(path + (n > 0 ? n : 0), "../../kernel-*/vmlinuz");
+		strcpy(path + (n > 0 ? n : 0), "../../kernel-6*/vmlinuz");
 		pattern = path;
 	}
 	if (glob(pattern, 0, NULL, &found)) {

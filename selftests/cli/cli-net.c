@@ -11,11 +11,13 @@
 #include <linux/virtio_pci.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "world.h"
 
 /* ---- addresses --------------------------------------------------------------------- */
@@ -558,6 +560,15 @@ static bool kicks_wanted(const struct guest_queue *q)
 	return !(*(volatile u16 *)&q->ring->flags & VRING_USED_F_NO_NOTIFY);
 }
 
+static bool kicks_end(const struct guest_queue *q)
+{
+	u64 end = now_ns() + 10 * NS_PER_SECOND;
+
+	while (kicks_wanted(q) && now_ns() < end)
+		sched_yield();
+	return !kicks_wanted(q);
+}
+
 /* New buffers are nobody's concern before they are needed. */
 static void test_kicks_for_buffers(void)
 {
@@ -571,7 +582,8 @@ static void test_kicks_for_buffers(void)
 	CHECK(card_expect(&card, ETH_P_IP, IPPROTO_UDP));
 	CHECK(card_expect(&card, ETH_P_IP, IPPROTO_UDP));
 	CHECK(card_expect(&card, ETH_P_IP, IPPROTO_UDP));
-	CHECK(!kicks_wanted(&card.rx));
+	/* the worker says so when it has been round once more */
+	CHECK(kicks_end(&card.rx));
 	destroy_flooded();
 }
 
