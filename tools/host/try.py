@@ -59,6 +59,8 @@ def arguments():
 def files(options):
     found = [("files/.keep", b"")]
     for path in options.file:
+        if not os.path.exists(path):
+            raise machine.Trouble("there is no %s" % path)
         found.append(("files/" + os.path.basename(os.path.abspath(path)), path))
     if os.path.exists(paths.module()):
         found.append(("lib/lodge/lodge.ko", paths.module()))
