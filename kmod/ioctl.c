@@ -135,7 +135,6 @@ static long vm_ioctl_reset_dirty_rings(void *object, unsigned long unused)
 }
 
 /* Fixed-size structs again, for the machine. */
-#define VM_SET(name, type)	IOCTL_IN(vm_ioctl_##name, name, type)
 
 static VM_SET(ioeventfd_set, kvm_ioeventfd)
 static VM_SET(coalesced_register, kvm_coalesced_mmio_zone)

@@ -19,6 +19,9 @@ long function(void *object, unsigned long arg)				\
 	return call(object, &data);					\
 }
 
+/* Of a machine. */
+#define VM_SET(name, type)	IOCTL_IN(vm_ioctl_##name, name, type)
+
 struct ioctl_row {
 	unsigned int cmd;
 	long (*handler)(void *object, unsigned long arg);

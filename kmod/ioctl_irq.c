@@ -15,7 +15,6 @@
 #include "irq/route.h"
 #include "irqchip.h"
 
-#define VM_SET(name, type)	IOCTL_IN(vm_ioctl_##name, name, type)
 
 VM_SET(irqchip_create_pit, kvm_pit_config)
 VM_SET(irqchip_set, kvm_irqchip)
