@@ -298,7 +298,8 @@ static int judge(const struct run_options *o, const char *not_flat)
 	if (o->step.wanted && o->machine.cpus != 1)
 		return err(STATUS_USAGE, "--cpus: step goes with one CPU only");
 	if (o->step.wanted && o->gdb)
-		return err(STATUS_USAGE, "--gdb: a guest has one debugger only: use run, or leave it away");
+		return err(STATUS_USAGE,
+			   "--gdb: a guest has one debugger only: use run, or leave it away");
 	if (o->net.nr_publishes && o->net.kind != NET_USER)
 		return err(STATUS_USAGE,
 			   "--publish: goes with --net user only: other networks have ports of their own");

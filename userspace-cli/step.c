@@ -187,16 +187,17 @@ static int open_commands(struct step *s)
 static int start(struct step *s)
 {
 	struct machine *m = s->machine;
+	struct event_source stops = { .ready = on_stop, .arg = s };
+	struct event_source input = { .wanted = is_wanted, .ready = on_input, .arg = s };
 	int status = open_commands(s);
 
 	if (status)
 		return status;
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->stop_fd < 0 ||
-	    !events_add(&m->events, &(struct event_source){
-			.fd = s->stop_fd, .ready = on_stop, .arg = s }) ||
-	    !events_add(&m->events, &(struct event_source){
-			.fd = s->in_fd, .wanted = is_wanted, .ready = on_input, .arg = s }))
+	stops.fd = s->stop_fd;
+	input.fd = s->in_fd;
+	if (s->stop_fd < 0 || !events_add(&m->events, &stops) ||
+	    !events_add(&m->events, &input))
 		return err(STATUS_HOST, "step: no room for the prompt");
 	if (!set_stops(s, s->config.stops))
 		return err(STATUS_DEVICE, "step: %s: the stops cannot be set: %s",
@@ -217,7 +218,7 @@ int step_create(struct machine *m, const struct step_config *config)
 
 	if (ioctl(m->device.fd, LODGE_GET_VERSION, 0) < 0)
 		return err(STATUS_DEVICE,
-			   "step: %s cannot stop a guest at its exits: that is lodge's alone: give --device " DEVICE_DEFAULT,
+			   "step: %s cannot stop a guest at its exits: that is lodge's alone",
 			   m->device.path);
 	s = calloc(1, sizeof(*s));
 	if (!s)

@@ -76,7 +76,8 @@ static void test_qualifications(void)
 		{ 29, 0x000, 0, "MOV to DR0 from RAX" },
 		{ 48, 0x181, 0, "read, the page is ---, of a linear address" },
 		{ 48, 0x8a, 0, "write, the page is r--, of an entry of the guest's page tables" },
-		{ 48, 0x103c, 0, "fetch, the page is rwx, no linear address, NMIs unblocked by IRET" },
+		{ 48, 0x103c, 0,
+		  "fetch, the page is rwx, no linear address, NMIs unblocked by IRET" },
 		{ 44, 0x1080, 0, "write at offset 0x80" },
 		{ 44, 0x5000, 0, "unknown access at offset 0" },
 		{ 9, 0x80000028, 0, "to TSS 0x0028 by JMP" },
@@ -126,7 +127,8 @@ static void test_fields(void)
 		{ 0x4824, 9, "blocked by STI, NMIs blocked" },
 		{ 0x4826, 1, "HLT" },
 		{ 0x4826, 4, "unknown" },
-		{ 0x201a, 0x12345e, "root at 0x123000, 4 levels, write-back, accessed and dirty flags" },
+		{ 0x201a, 0x12345e,
+		  "root at 0x123000, 4 levels, write-back, accessed and dirty flags" },
 		{ 0x2800, ~0ull, "none" },
 		{ 0x2804, 0x0007040600070406, "WB WT UC- UC WB WT UC- UC" },
 		{ 0x6800, 0x80010033, "PE, MP, ET, NE, WP, PG" },
@@ -476,7 +478,8 @@ static void test_vmcs_text(void)
 	CHECK(!vmcs_print(to, &v, "nothing"));
 	CHECK(!fclose(to));
 	CHECK_HAS(text, "guest state\n");
-	CHECK_HAS(text, "  cs   selector 0x0010 base 0x0000000000000000 limit 0xffffffff rights 0x0000a09b  code,");
+	CHECK_HAS(text,
+		  "  cs   selector 0x0010 base 0x0000000000000000 limit 0xffffffff rights 0x0000a09b  code,");
 	CHECK_HAS(text, "  guest_rip                        0x0000000000001234\n");
 	CHECK_HAS(text, "  vpid                             0x0005\n");
 	CHECK_HAS(text, "  host_rip                         (hidden)\n");
@@ -508,10 +511,14 @@ static void test_vmcs_json(void)
 	CHECK_EQ(vmcs_print_changes(to, &v, &w), 1);
 	vmcs_json_changes(to, &v, &w);
 	CHECK(!fclose(to));
-	CHECK_HAS(text, "{\"name\":\"guest_rip\",\"encoding\":\"0x681e\",\"group\":\"guest\",\"value\":\"0x1234\",\"decoded\":null}");
-	CHECK_HAS(text, "\"host_rip\",\"encoding\":\"0x6c16\",\"group\":\"host\",\"value\":null,");
-	CHECK_HAS(text, "guest_rip                        0x0000000000001234 -> 0x0000000000000099\n");
-	CHECK_HAS(text, "[{\"name\":\"guest_rip\",\"encoding\":\"0x681e\",\"group\":\"guest\",\"before\":\"0x1234\",\"value\":\"0x99\",");
+	CHECK_HAS(text,
+		  "{\"name\":\"guest_rip\",\"encoding\":\"0x681e\",\"group\":\"guest\",\"value\":\"0x1234\",\"decoded\":null}");
+	CHECK_HAS(text,
+		  "\"host_rip\",\"encoding\":\"0x6c16\",\"group\":\"host\",\"value\":null,");
+	CHECK_HAS(text,
+		  "guest_rip                        0x0000000000001234 -> 0x0000000000000099\n");
+	CHECK_HAS(text,
+		  "[{\"name\":\"guest_rip\",\"encoding\":\"0x681e\",\"group\":\"guest\",\"before\":\"0x1234\",\"value\":\"0x99\",");
 }
 
 static struct control_machine begin_machine(struct control_places *places)
@@ -636,7 +643,7 @@ static void test_reason_lists(void)
 
 static int parse(struct run_options *o, char *command, char *option, char *value)
 {
-	char *argv[] = { command, (char *)"kernel", option, value, NULL };
+	char *argv[5] = { command, (char *)"kernel", option, value, NULL };
 
 	optind = 0;
 	return run_options_parse(o, option ? 4 : 2, argv);
