@@ -123,7 +123,7 @@ static void task_switch(struct words *w, u64 q, u32 event)
 	static const char * const sources[4] = { "CALL", "IRET", "JMP", "a task gate" };
 
 	(void)event;
-	words_add(w, "to TSS %#06x by %s", bits(q, 15, 0), sources[bits(q, 31, 30)]);
+	words_add(w, "to TSS 0x%04x by %s", bits(q, 15, 0), sources[bits(q, 31, 30)]);
 }
 
 static void linear_address(struct words *w, u64 q, u32 event)
@@ -150,7 +150,7 @@ static void cr_access(struct words *w, u64 q, u32 event)
 		words_add(w, "CLTS");
 		break;
 	default:
-		words_add(w, "LMSW of %#06x from %s", bits(q, 31, 16),
+		words_add(w, "LMSW of 0x%04x from %s", bits(q, 31, 16),
 			  q & BIT_ULL(6) ? "memory" : "a register");
 	}
 }

@@ -99,7 +99,7 @@ static void json_finding(FILE *f, const struct lodge_entry_finding *x)
 	if (x->flags & LODGE_VMCS_HIDDEN)
 		fputs(",\"value\":null", f);
 	else
-		fprintf(f, ",\"value\":\"%#llx\"", x->value);
+		fprintf(f, ",\"value\":\"0x%llx\"", x->value);
 	fprintf(f, ",\"index\":%u}", x->index);
 }
 

@@ -144,7 +144,7 @@ int step_reg_set(struct step *s, const char *name, u64 value)
 static void put_segment(struct step *s, const char *name, const struct kvm_segment *g)
 {
 	fprintf(s->out,
-		"  %-3s selector %#06x base %#llx limit %#x type %u s %u dpl %u present %u l %u db %u g %u%s\n",
+		"  %-3s selector 0x%04x base %#llx limit %#x type %u s %u dpl %u present %u l %u db %u g %u%s\n",
 		name, g->selector, g->base, g->limit, g->type, g->s, g->dpl, g->present, g->l,
 		g->db, g->g, g->unusable ? " unusable" : "");
 }

@@ -43,7 +43,7 @@ const char *vmcs_field_name(u32 encoding, char room[24])
 
 	if (index >= 0)
 		return vmcs_fields[index].name;
-	snprintf(room, 24, "field_%#06x", encoding);
+	snprintf(room, 24, "field_0x%04x", encoding);
 	return room;
 }
 
@@ -269,7 +269,7 @@ static void json_head(FILE *f, const struct lodge_vmcs_field *field, bool first)
 
 	fprintf(f, "%s{\"name\":", first ? "" : ",");
 	json_string(f, vmcs_field_name(field->encoding, room));
-	fprintf(f, ",\"encoding\":\"%#06x\",\"group\":\"%s\"", field->encoding,
+	fprintf(f, ",\"encoding\":\"0x%04x\",\"group\":\"%s\"", field->encoding,
 		group_name(group_of(field->encoding)));
 }
 
@@ -278,7 +278,7 @@ static void json_value(FILE *f, const char *name, const struct lodge_vmcs_field 
 	if (field->flags & LODGE_VMCS_HIDDEN)
 		fprintf(f, ",\"%s\":null", name);
 	else
-		fprintf(f, ",\"%s\":\"%#llx\"", name, field->value);
+		fprintf(f, ",\"%s\":\"0x%llx\"", name, field->value);
 }
 
 static void json_decoded(FILE *f, const struct lodge_vmcs_field *field)

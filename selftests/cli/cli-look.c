@@ -81,6 +81,7 @@ static void test_qualifications(void)
 		{ 44, 0x1080, 0, "write at offset 0x80" },
 		{ 44, 0x5000, 0, "unknown access at offset 0" },
 		{ 9, 0x80000028, 0, "to TSS 0x0028 by JMP" },
+		{ 9, 0x40000000, 0, "to TSS 0x0000 by IRET" },
 		{ 14, 0xffffffff81000000, 0, "linear address 0xffffffff81000000" },
 		{ 45, 0x131, 0, "vector 0x31" },
 		{ 56, 0x300, 0, "offset 0x300" },
@@ -511,6 +512,9 @@ static void test_vmcs_json(void)
 	CHECK_EQ(vmcs_print_changes(to, &v, &w), 1);
 	vmcs_json_changes(to, &v, &w);
 	CHECK(!fclose(to));
+	CHECK_HAS(text, "[{\"name\":\"vpid\",\"encoding\":\"0x0000\",");
+	CHECK_HAS(text,
+		  "\"guest_cs_base\",\"encoding\":\"0x6808\",\"group\":\"guest\",\"value\":\"0x0\"");
 	CHECK_HAS(text,
 		  "{\"name\":\"guest_rip\",\"encoding\":\"0x681e\",\"group\":\"guest\",\"value\":\"0x1234\",\"decoded\":null}");
 	CHECK_HAS(text,
