@@ -95,6 +95,39 @@ t_vmcs()
 	expect_err "vmcs: there is no machine '$pid': *"
 }
 
+# Where the host's kernel is, is not for everybody.
+t_vmcs_of_a_user()
+{
+	on_kvm && skip "lodge alone can"
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	mkdir "$tmp/nobody"
+	chown 65534:65534 "$tmp/nobody"
+	chmod 700 "$tmp/nobody"
+	export XDG_RUNTIME_DIR="$tmp/nobody"
+	# It makes the user known.
+	as_nobody list
+	expect_status 0
+	mode=$(stat -c %a "$DEVICE")
+	chmod 666 "$DEVICE"
+	mkfifo "$tmp/fifo"
+	# By another name, as start-stop-daemon starts no program twice.
+	cp "$LODGE" "$tmp/machine"
+	start-stop-daemon -S -c 65534:65534 -x "$tmp/machine" -- run --flat "$GUESTS/spin.bin" \
+		--device "$DEVICE" >"$tmp/fifo" 2>"$tmp/guest.err" &
+	pid=$!
+	read -r said <"$tmp/fifo"
+	rm "$tmp/fifo"
+	chmod "$mode" "$DEVICE"
+	as_nobody vmcs
+	kill "$pid"
+	wait "$pid" 2>/dev/null || :
+	[ "$said" = "Spinning." ] || fail "the guest said '$said'"
+	expect_status 0
+	has out "^  host_rip  *(hidden)\$" "^  eptp  *(hidden)\$" "^  host_cr0  *0x0*8005" \
+		"^  guest_rip  *0x000000000001" "^  tr   selector 0x0040 base (hidden)\$"
+	! grep -q "^  host.* 0xffff" "$tmp/out" || fail "an address of the host"
+}
+
 t_explain_a_machine()
 {
 	start_spinning
