@@ -7,14 +7,18 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "counts.h"
 #include "elf_symbols.h"
 #include "err.h"
 #include "images.h"
+#include "pty.h"
 #include "stat_report.h"
 #include "trace.h"
 #include "units.h"
@@ -399,6 +403,61 @@ static void test_stat_tables(void)
 	free(text);
 }
 
+/* Waits until the text is on the terminal. */
+static bool shows(const char *what)
+{
+	char seen[4096] = "";
+	size_t n = 0;
+
+	while (n < sizeof(seen) - 1 && !strstr(seen, what) && read_all(master, seen + n, 1) == 1)
+		n++;
+	return strstr(seen, what);
+}
+
+/* `lodge stat` in a child whose terminal is the pty, in a place without machines. */
+static pid_t start_live(const char *home)
+{
+	char name[] = "stat", option[] = "--interval", time[] = "0.05";
+	char *argv[4] = { name, option, time };
+	pid_t child = fork();
+
+	if (child)
+		return child;
+	setenv("XDG_RUNTIME_DIR", home, 1);
+	dup2(slave, STDIN_FILENO);
+	dup2(slave, STDOUT_FILENO);
+	optind = 0;
+	_exit(cmd_stat.main(3, argv));
+}
+
+/* However it ends, its terminal is as before. */
+static void test_live(void)
+{
+	static const struct { const char *key; int signal, status; } t[] = {
+		{ "q", 0, 0 }, { "\003", 0, 0 }, { "xq", 0, 0 }, { "", SIGTERM, SIGTERM },
+		{ "", SIGINT, SIGINT },
+	};
+	char home[] = "/tmp/lodge-test-XXXXXX";
+	unsigned int i;
+	int status;
+	pid_t child;
+
+	CHECK(mkdtemp(home));
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		open_pty();
+		child = start_live(home);
+		CHECK(shows("NAME") && is_raw(NULL));
+		CHECK(shows("NAME"));		/* and again */
+		CHECK_EQ(write(master, t[i].key, strlen(t[i].key)), strlen(t[i].key));
+		if (t[i].signal)
+			kill(child, t[i].signal);
+		CHECK(waitpid(child, &status, 0) == child && status == t[i].status);
+		CHECK(is_cooked(NULL));
+		close_pty();
+	}
+	CHECK(!rmdir(home));
+}
+
 /* ---- symbols -------------------------------------------------------------------- */
 
 #define SYMBOLS	6
@@ -738,6 +797,7 @@ static const struct unit units[] = {
 	{ "counts", test_counts },
 	{ "class39_hostile_counts", test_class39_hostile_counts },
 	{ "stat_tables", test_stat_tables },
+	{ "live", test_live },
 	{ "symbols", test_symbols },
 	{ "class39_hostile_symbols", test_class39_hostile_symbols },
 	{ "trace_text", test_trace_text },
