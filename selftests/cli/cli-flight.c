@@ -135,7 +135,7 @@ static void *write_on(void *unused)
 }
 
 /* Whatever the writer does meanwhile, what is copied is whole and in order, and none is missed. */
-static void test_class5_copies_while_written(void)
+static void test_class05_copies_while_written(void)
 {
 	struct lodge_flight_record to[64];
 	u64 at = 0, lost = 0, copied = 0;
@@ -791,7 +791,7 @@ static void test_class39_hostile_times(void)
 
 static const struct unit units[] = {
 	{ "copies", test_copies },
-	{ "class5_copies_while_written", test_class5_copies_while_written },
+	{ "class05_copies_while_written", test_class05_copies_while_written },
 	{ "class39_hostile_rings", test_class39_hostile_rings },
 	{ "words", test_words },
 	{ "counts", test_counts },
