@@ -604,6 +604,8 @@ static int failed_entry(struct lodge_vcpu *vcpu, u64 reason)
 
 	trace_lodge_vmfail(vcpu->id, reason);
 	entry_failure_note(vcpu, reason);
+	/* the event was not delivered and must not be at the next entry */
+	vmwrite32(VM_ENTRY_INTR_INFO_FIELD, 0);
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	run->fail_entry.hardware_entry_failure_reason = reason;
 	run->fail_entry.cpu = vcpu->last_cpu;

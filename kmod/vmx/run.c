@@ -275,18 +275,14 @@ static void read_exit(struct lodge_vcpu *vcpu)
 		vcpu->insn_error = vmread32(VM_INSTRUCTION_ERROR);
 		vcpu->exit_reason = 0;
 		vcpu->idt_info = 0;
-		/* the event was not delivered and must not be at the next entry */
-		vmwrite32(VM_ENTRY_INTR_INFO_FIELD, 0);
 		return;
 	}
 	vcpu->exit_qual = vmreadl(EXIT_QUALIFICATION);
 	vcpu->exit_insn_len = vmread32(VM_EXIT_INSTRUCTION_LEN);
 	vcpu->idt_info = vmread32(IDT_VECTORING_INFO_FIELD);
-	/* a failed entry has launched and delivered nothing: vol. 3C 26.8 */
-	if (unlikely(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
-		vmwrite32(VM_ENTRY_INTR_INFO_FIELD, 0);
+	/* it has launched and delivered nothing (vol. 3C 26.8); the event is looked at yet */
+	if (unlikely(vcpu->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
-	}
 	vcpu->vmcs.launched = true;
 	if (vcpu->exit_reason == EXIT_REASON_EPT_VIOLATION ||
 	    vcpu->exit_reason == EXIT_REASON_EPT_MISCONFIG)
