@@ -6,6 +6,7 @@
  * was built with CONFIG_LODGE_BREAK, which says so when it is loaded, and root asks.
  */
 #include <linux/kernel.h>
+#include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -14,6 +15,8 @@
 #include "entry_failure.h"
 #include "lodge.h"
 #include "vmx/insn.h"
+#include "vmx/regs.h"
+#include "vmx/run.h"
 
 struct lodge_broken {
 	bool applied;
@@ -58,6 +61,9 @@ void break_apply(struct lodge_vcpu *vcpu)
 
 	if (b->applied)
 		return;
+	preempt_disable();
+	vmx_settle(vcpu);
+	preempt_enable();
 	for (i = 0; i < b->count; i++) {
 		if (!vmread_try(b->field[i].encoding, &b->old[i]) ||
 		    !vmwrite_try(b->field[i].encoding, b->field[i].value))
@@ -73,6 +79,9 @@ void break_undo(struct lodge_vcpu *vcpu)
 	struct lodge_broken *b = vcpu->broken;
 	u32 i;
 
+	/* the cache of registers has nothing of what was broken */
+	regs_flush(vcpu);
+	vcpu->reg_avail = 0;
 	for (i = b->count; i--; )
 		vmwrite_try(b->field[i].encoding, b->old[i]);
 	/* it may have been another task's meanwhile: to be written anew */

@@ -305,6 +305,14 @@ void vmx_call_interrupt(void)
 	vmx_call_gate(gate_offset(gate));
 }
 
+void vmx_settle(struct lodge_vcpu *vcpu)
+{
+	if (!vcpu->host.loaded)
+		save_host(vcpu);
+	refresh_host_fields(&vcpu->host);
+	regs_flush(vcpu);
+}
+
 void vmx_run(struct lodge_vcpu *vcpu)
 {
 	/* a VM exit clears it, and perf may have set it since the last one */

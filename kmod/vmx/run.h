@@ -19,6 +19,12 @@ void vmx_call_gate(unsigned long handler);
 void vmx_load(struct lodge_vcpu *vcpu);
 void vmx_unload(struct lodge_vcpu *vcpu);
 
+/*
+ * With preemption off and the vCPU loaded: what the next entry would find to be written
+ * of registers and of the host's state is in the VMCS then.
+ */
+void vmx_settle(struct lodge_vcpu *vcpu);
+
 /* With interrupts off and the vCPU loaded: enter once, read why it came out. */
 void vmx_run(struct lodge_vcpu *vcpu);
 /* Still with interrupts off: the host's own interrupt that ended the guest, if any. */
