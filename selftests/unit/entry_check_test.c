@@ -274,13 +274,6 @@ static void fields_without_their_control(void)
 
 /* ---- one thing broken ---- */
 
-static const u32 word_fields[ENTRY_WORDS] = {
-	[ENTRY_PIN] = PIN_BASED_VM_EXEC_CONTROL, [ENTRY_PROC] = CPU_BASED_VM_EXEC_CONTROL,
-	[ENTRY_PROC2] = SECONDARY_VM_EXEC_CONTROL, [ENTRY_PROC3] = TERTIARY_VM_EXEC_CONTROL,
-	[ENTRY_EXIT] = VM_EXIT_CONTROLS, [ENTRY_EXIT2] = FIELD_EXIT_CONTROLS2,
-	[ENTRY_ENTRY] = VM_ENTRY_CONTROLS,
-};
-
 static void limit_cpu(struct entry_cpu *cpu, u8 how)
 {
 	if (how & CPU_NO_AD)
@@ -300,38 +293,23 @@ static void limit_cpu(struct entry_cpu *cpu, u8 how)
 /* Everything but the field itself. */
 static void prepare(struct sample *s, const struct entry_mutation *m)
 {
-	unsigned int i;
-
 	build_whole_cpu(s, !(m->cpu & CPU_OLD));
 	limit_cpu(&s->cpu, m->cpu);
 	build_plain(s, m->from);
-	for (i = 0; i < ARRAY_SIZE(m->off); i++)
-		set_bits(s, word_fields[m->off[i].word], m->off[i].bits, false);
-	for (i = 0; i < ARRAY_SIZE(m->on); i++)
-		set_bits(s, word_fields[m->on[i].word], m->on[i].bits, true);
-	for (i = 0; i < ARRAY_SIZE(m->also); i++)
-		if (m->also[i].field)
-			set(s, m->also[i].field, m->also[i].value);
+	entry_prepare(m, &s->vmcs);
+}
+
+/* The sample's memory is where it says. */
+static u64 same_page(void *opaque, u64 at)
+{
+	return at;
 }
 
 static void mutate(struct sample *s, const struct entry_mutation *m)
 {
-	u64 value = get(s, m->field);
+	struct entry_place place = { .physical_bits = s->cpu.physical_bits, .page = same_page };
 
-	switch (m->how) {
-	case SET_TO:
-		value = m->value;
-		break;
-	case SET_BITS:
-		value |= m->value;
-		break;
-	case CLEAR_BITS:
-		value &= ~m->value;
-		break;
-	default:
-		value ^= m->value;
-	}
-	set(s, m->field, value);
+	entry_break(m, &s->vmcs, &place);
 }
 
 static void each_mutation_is_named(void)

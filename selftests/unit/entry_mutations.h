@@ -20,21 +20,13 @@
 #define LODGE_UNIT_ENTRY_MUTATIONS_H
 
 #include "../../kmod/vmx/entry_check_priv.h"
+#include "entry_apply.h"
 
-/* The mode in which the guest is. */
-enum entry_from { FROM_64, FROM_COMPATIBLE, FROM_PAE, FROM_PROTECTED, FROM_V8086, FROM_REAL,
-		  NR_FROM };
-
-enum entry_how { SET_TO, SET_BITS, CLEAR_BITS, XOR_BITS };
-
-/* What the CPU must be like for it. */
-#define CPU_OLD		BIT(0)		/* not in IA-32e mode, and so its host */
-#define CPU_NO_AD	BIT(1)		/* no accessed and dirty flags for EPT */
-#define CPU_NO_ENFORCE	BIT(2)		/* of shadow stacks by EPT */
-#define CPU_TRACES	BIT(3)		/* the host, by Intel PT */
-#define CPU_NO_SGX	BIT(4)
-#define CPU_NO_LENGTH_0	BIT(5)		/* of an instruction that causes an event */
-#define CPU_ACTIVE_ONLY	BIT(6)		/* no other activity state */
+enum entry_how {
+	SET_TO, SET_BITS, CLEAR_BITS, XOR_BITS,
+	SET_TO_PAGE,			/* the address of what the unit test has at value */
+	SET_TO_END,			/* value bytes before the end of physical addresses */
+};
 
 struct entry_mutation {
 	const char *rule;		/* the first that is broken then */
@@ -44,7 +36,6 @@ struct entry_mutation {
 	u8 from;			/* enum entry_from */
 	u8 cpu;				/* CPU_... */
 	bool lax;
-	bool memory;			/* value is an address of the unit test's memory */
 	struct entry_bits off[2], on[4];
 	struct {
 		u32 field;
@@ -52,8 +43,12 @@ struct entry_mutation {
 	} also[3];
 };
 
-/* ---- memory of the unit test with things that an entry refuses ---- */
+/* ---- memory of the unit test ---- */
 
+#define AT_LINKED	0x11000		/* a VMCS */
+#define AT_CURRENT	0x12000		/* that which is to be entered */
+
+/* Things that an entry refuses. */
 #define AT_OTHER_VMCS	0x20000
 #define AT_BAD_PDPTES	0x21000
 #define AT_BAD_MSRS	0x22000
@@ -98,7 +93,7 @@ static const struct vmx_msr_entry entry_bad_msrs[] = {
 #define IF_SET		{ GUEST_RFLAGS, X86_EFLAGS_FIXED | X86_EFLAGS_IF }
 #define NO_UNRESTRICTED	{ { ENTRY_PROC2, SECONDARY_EXEC_UNRESTRICTED_GUEST } }
 #define NO_EPT		{ { ENTRY_PROC2, SECONDARY_EXEC_UNRESTRICTED_GUEST | \
-			    SECONDARY_EXEC_ENABLE_EPT } }
+			    SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_ENABLE_PML } }
 
 /* An address that a control gives a meaning to. */
 #define UNALIGNED(n, f, w, b) \
@@ -116,9 +111,9 @@ static const struct vmx_msr_entry entry_bad_msrs[] = {
 	{ "guest." n, f + 2 * (seg), XOR_BITS, v, .from = FROM_V8086 }
 #define TOO_FINE(n, seg, ...) \
 	{ "guest." n ".g.clear", GUEST_ES_LIMIT + 2 * (seg), SET_TO, 0xfffffffe, __VA_ARGS__ }
-#define BAD_LOAD(n, e) \
-	{ "msr_load." n, VM_ENTRY_MSR_LOAD_ADDR, SET_TO, BAD_MSR(e), .memory = true, \
-	  .also = { { VM_ENTRY_MSR_LOAD_COUNT, 1 } } }
+#define BAD_LOAD(n, e, ...) \
+	{ "msr_load." n, VM_ENTRY_MSR_LOAD_ADDR, SET_TO_PAGE, BAD_MSR(e), \
+	  .also = { { VM_ENTRY_MSR_LOAD_COUNT, 1 } }, __VA_ARGS__ }
 
 enum { AT_ES, AT_CS, AT_SS, AT_DS, AT_FS, AT_GS, AT_LDTR, AT_TR };
 
@@ -258,7 +253,7 @@ static const struct entry_mutation entry_mutations[] = {
 	  .on = WITH_TERTIARY(PROC3_IPI) },
 	{ "controls.pid_table.width", PID_POINTER_TABLE, SET_BITS, TOO_HIGH,
 	  .on = WITH_TERTIARY(PROC3_IPI) },
-	{ "controls.pid_table.end", PID_POINTER_TABLE, SET_TO, BIT_ULL(46) - 16,
+	{ "controls.pid_table.end", PID_POINTER_TABLE, SET_TO_END, 16,
 	  .on = WITH_TERTIARY(PROC3_IPI) },
 
 	/* VM-exit control fields, 26.2.1.2 */
@@ -273,13 +268,13 @@ static const struct entry_mutation entry_mutations[] = {
 	  .also = { { VM_EXIT_MSR_STORE_COUNT, 1 } } },
 	{ "controls.exit_msr_store.width", VM_EXIT_MSR_STORE_ADDR, SET_TO, TOO_HIGH,
 	  .also = { { VM_EXIT_MSR_STORE_COUNT, 1 } } },
-	{ "controls.exit_msr_store.end", VM_EXIT_MSR_STORE_ADDR, SET_TO, BIT_ULL(46) - 16,
+	{ "controls.exit_msr_store.end", VM_EXIT_MSR_STORE_ADDR, SET_TO_END, 16,
 	  .also = { { VM_EXIT_MSR_STORE_COUNT, 2 } } },
 	{ "controls.exit_msr_load.aligned", VM_EXIT_MSR_LOAD_ADDR, SET_TO, 8,
 	  .also = { { VM_EXIT_MSR_LOAD_COUNT, 1 } } },
 	{ "controls.exit_msr_load.width", VM_EXIT_MSR_LOAD_ADDR, SET_TO, TOO_HIGH,
 	  .also = { { VM_EXIT_MSR_LOAD_COUNT, 1 } } },
-	{ "controls.exit_msr_load.end", VM_EXIT_MSR_LOAD_ADDR, SET_TO, BIT_ULL(46) - 16,
+	{ "controls.exit_msr_load.end", VM_EXIT_MSR_LOAD_ADDR, SET_TO_END, 16,
 	  .also = { { VM_EXIT_MSR_LOAD_COUNT, 2 } } },
 
 	/* VM-entry control fields, 26.2.1.3 */
@@ -313,7 +308,7 @@ static const struct entry_mutation entry_mutations[] = {
 	  .also = { { VM_ENTRY_MSR_LOAD_COUNT, 1 } } },
 	{ "controls.entry_msr_load.width", VM_ENTRY_MSR_LOAD_ADDR, SET_TO, TOO_HIGH,
 	  .also = { { VM_ENTRY_MSR_LOAD_COUNT, 1 } } },
-	{ "controls.entry_msr_load.end", VM_ENTRY_MSR_LOAD_ADDR, SET_TO, BIT_ULL(46) - 16,
+	{ "controls.entry_msr_load.end", VM_ENTRY_MSR_LOAD_ADDR, SET_TO_END, 16,
 	  .also = { { VM_ENTRY_MSR_LOAD_COUNT, 2 } } },
 	/* the emulated CPU finds blocking by SMI missing, which is the guest's state */
 	{ "controls.entry.smm", VM_ENTRY_CONTROLS, SET_BITS, VM_ENTRY_SMM, .lax = true },
@@ -618,40 +613,41 @@ static const struct entry_mutation entry_mutations[] = {
 		    { GUEST_IA32_DEBUGCTL, 0 } }, .lax = true },
 	{ "guest.pending_debug.bs.unexpected", GUEST_PENDING_DBG_EXCEPTIONS, SET_BITS, BIT(14),
 	  .also = { { BLOCKED, GUEST_INTR_STATE_MOV_SS } }, .lax = true },
-	{ "guest.pending_debug.rtm.alone", GUEST_PENDING_DBG_EXCEPTIONS, SET_TO, BIT(16) },
+	{ "guest.pending_debug.rtm.alone", GUEST_PENDING_DBG_EXCEPTIONS, SET_TO, BIT(16),
+	  .cpu = CPU_RTM },
 	{ "guest.pending_debug.rtm.mov_ss", GUEST_PENDING_DBG_EXCEPTIONS, SET_TO,
-	  BIT(16) | BIT(12), .also = { { BLOCKED, GUEST_INTR_STATE_MOV_SS } } },
+	  BIT(16) | BIT(12), .cpu = CPU_RTM, .also = { { BLOCKED, GUEST_INTR_STATE_MOV_SS } } },
 	{ "guest.link_pointer.aligned", VMCS_LINK_POINTER, SET_TO, 0x10 },
 	{ "guest.link_pointer.width", VMCS_LINK_POINTER, SET_TO, TOO_HIGH },
-	{ "guest.link_pointer.revision", VMCS_LINK_POINTER, SET_TO, AT_OTHER_VMCS, .memory = true },
-	{ "guest.link_pointer.shadow", VMCS_LINK_POINTER, SET_TO, 0x11000, .memory = true,
+	{ "guest.link_pointer.revision", VMCS_LINK_POINTER, SET_TO_PAGE, AT_OTHER_VMCS },
+	{ "guest.link_pointer.shadow", VMCS_LINK_POINTER, SET_TO_PAGE, AT_LINKED,
 	  .on = { { ENTRY_PROC2, SECONDARY_EXEC_SHADOW_VMCS } } },
-	{ "guest.link_pointer.current", VMCS_LINK_POINTER, SET_TO, 0x12000, .memory = true },
+	{ "guest.link_pointer.current", VMCS_LINK_POINTER, SET_TO_PAGE, AT_CURRENT },
 
 	/* PDPTEs, 26.3.1.6 */
 	{ "guest.pdpte_0", GUEST_PDPTR0, SET_TO, 0x1003, .from = FROM_PAE },
 	{ "guest.pdpte_1", GUEST_PDPTR1, SET_TO, 0x1005, .from = FROM_PAE },
 	{ "guest.pdpte_2", GUEST_PDPTR2, SET_TO, 0x1101, .from = FROM_PAE },
 	{ "guest.pdpte_3", GUEST_PDPTR3, SET_TO, TOO_HIGH | 1, .from = FROM_PAE },
-	{ "guest.pdptes_in_memory", GUEST_CR3, SET_TO, AT_BAD_PDPTES, .from = FROM_PAE,
-	  .off = NO_EPT, .memory = true },
+	{ "guest.pdptes_in_memory", GUEST_CR3, SET_TO_PAGE, AT_BAD_PDPTES, .from = FROM_PAE,
+	  .off = NO_EPT },
 
-	/* MSRs to be loaded, 26.4 */
+	/* MSRs to be loaded, 26.4; the emulated CPU ignores those that it does not know */
 	BAD_LOAD("base", 0),
 	BAD_LOAD("base", 1),
 	BAD_LOAD("x2apic", 2),
-	BAD_LOAD("smm", 3),
-	BAD_LOAD("microcode", 4),
+	BAD_LOAD("smm", 3, .lax = true),
+	BAD_LOAD("microcode", 4, .lax = true),
 	BAD_LOAD("reserved", 5),
 	BAD_LOAD("read_only", 6),
 	BAD_LOAD("canonical", 7),
 	BAD_LOAD("pat", 8),
 	BAD_LOAD("efer.reserved", 9),
 	BAD_LOAD("efer.lme", 10),
-	BAD_LOAD("bits", 11),
-	BAD_LOAD("bits", 12),
-	BAD_LOAD("bits", 13),
-	BAD_LOAD("microcode", 14),
+	BAD_LOAD("bits", 11, .lax = true),	/* it takes the low half */
+	BAD_LOAD("bits", 12, .lax = true),
+	BAD_LOAD("bits", 13, .lax = true),
+	BAD_LOAD("microcode", 14, .lax = true),
 	BAD_LOAD("read_only", 15),
 	BAD_LOAD("read_only", 16),
 };

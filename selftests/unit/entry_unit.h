@@ -14,8 +14,6 @@
 
 /* What is where in the sample's memory; one page each. */
 #define AT_VIRTUAL_APIC	0x10000u
-#define AT_LINKED	0x11000u	/* a VMCS */
-#define AT_CURRENT	0x12000u
 #define AT_PDPTES	0x13000u	/* valid ones */
 #define AT_MSRS		0x14000u	/* entries that can be loaded */
 #define MSRS		4
