@@ -40,6 +40,28 @@ int load_lodge(const char *params)
 	return module_load(variable("LODGE_KO"), params);
 }
 
+/* In the folder that this program is in. */
+static void beside(char *path, size_t size, const char *name)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size - 1);
+	char *slash;
+
+	CHECK(n > 0);
+	path[n] = 0;
+	slash = strrchr(path, '/');
+	snprintf(slash + 1, path + size - slash - 1, "%s", name);
+}
+
+int load_lodge_break(void)
+{
+	char path[256];
+
+	beside(path, sizeof(path), "lodge-break.ko");
+	if (access(path, R_OK))
+		SKIP("there is no %s", path);
+	return module_load(path, "");
+}
+
 void load_kvm(const char *params)
 {
 	static const char *const files[] = { "irqbypass", "kvm", "kvm-intel" };
@@ -123,16 +145,9 @@ bool module_took(const char *module, const char *params)
 
 /* ---- other programs ------------------------------------------------------------- */
 
-/* In the folder that this one is in. */
 static void find_program(char *path, size_t size, const char *name)
 {
-	ssize_t n = readlink("/proc/self/exe", path, size - 1);
-	char *slash;
-
-	CHECK(n > 0);
-	path[n] = 0;
-	slash = strrchr(path, '/');
-	snprintf(slash + 1, path + size - slash - 1, "%s", name);
+	beside(path, size, name);
 	if (access(path, X_OK))
 		SKIP("there is no %s", path);
 }

@@ -18,6 +18,8 @@ bool module_took(const char *name, const char *params);
 
 /* lodge.ko: 0 or -errno; skips the subtest if it is not known where it is. */
 int load_lodge(const char *params);
+/* lodge.ko built with CONFIG_LODGE_BREAK, which lies beside the tests: the same. */
+int load_lodge_break(void);
 /* kvm's modules, @params for kvm_intel; skips if not known where, fails on error. */
 void load_kvm(const char *params);
 void unload_kvm(void);

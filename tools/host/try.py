@@ -71,6 +71,8 @@ def files(options):
             for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
                 if paths.program(name):
                     found.append(("selftests/" + name, paths.program(name)))
+                elif name.endswith(".ko"):
+                    found.append(("selftests/" + name, os.path.join(folder, name)))
     guests = os.path.join(paths.BUILD, "selftests", "guest")
     if os.path.isdir(guests):
         found.append(("guest", guests))
