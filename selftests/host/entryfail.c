@@ -6,9 +6,10 @@
 #include "../../uapi/linux/lodge.h"
 
 #include "selftest.h"
+#include "state.h"
 
 /* VMCS encodings: SDM vol. 3D appendix B. */
-enum { GUEST_CS_AR = 0x4816, GUEST_TR_AR = 0x4822 };
+enum { GUEST_CS_AR = 0x4816, GUEST_TR_AR = 0x4822, GUEST_BLOCKING = 0x4824 };
 
 static struct vcpu *new_vcpu(void)
 {
@@ -38,13 +39,10 @@ static void guest_one_sync(u64 unused)
 	GUEST_DONE();
 }
 
-static void check_broken(struct vcpu *vcpu, const struct kvm_sregs *bad, const char *rule,
-			 u32 field, const char *sdm)
+static void check_named(struct vcpu *vcpu, const char *rule, u32 field, const char *sdm)
 {
 	struct failure f;
 
-	test_doing("%s", rule);
-	set_sregs(vcpu, bad);
 	vcpu_run(vcpu, KVM_EXIT_FAIL_ENTRY);
 	CHECK_EQ(ask(vcpu, &f), 0);
 	CHECK_EQ(f.head.reason, vcpu->run->fail_entry.hardware_entry_failure_reason);
@@ -57,6 +55,14 @@ static void check_broken(struct vcpu *vcpu, const struct kvm_sregs *bad, const c
 	CHECK(!strncmp(f.finding[0].sdm, sdm, strlen(sdm)));
 	CHECK(strlen(f.finding[0].text) > 10);
 	CHECK_EQ(f.finding[0].flags, 0);
+}
+
+static void check_broken(struct vcpu *vcpu, const struct kvm_sregs *bad, const char *rule,
+			 u32 field, const char *sdm)
+{
+	test_doing("%s", rule);
+	set_sregs(vcpu, bad);
+	check_named(vcpu, rule, field, sdm);
 }
 
 SUBTEST(rules_are_named)
@@ -83,6 +89,25 @@ SUBTEST(rules_are_named)
 	vcpu_expect_sync(vcpu, 1);
 	CHECK_EQ(ask(vcpu, &f), 0);
 	CHECK(!strcmp(f.finding[0].rule, "guest.tr.g.set"));
+	vcpu_expect_done(vcpu);
+}
+
+/* An NMI behind a MOV to SS: what was to be injected is known still. */
+SUBTEST(the_event_is_looked_at)
+{
+	struct vcpu *vcpu = new_vcpu();
+	struct kvm_vcpu_events none, e;
+
+	vcpu_long_mode(vcpu, guest_one_sync, 0);
+	get_events(vcpu, &none);
+	none.flags = KVM_VCPUEVENT_VALID_SHADOW;
+	e = none;
+	e.nmi.injected = 1;
+	e.interrupt.shadow = KVM_X86_SHADOW_INT_MOV_SS;
+	set_events(vcpu, &e);
+	check_named(vcpu, "guest.interruptibility.nmi_mov_ss", GUEST_BLOCKING, "26.3.1.5");
+	set_events(vcpu, &none);
+	vcpu_expect_sync(vcpu, 1);
 	vcpu_expect_done(vcpu);
 }
 
