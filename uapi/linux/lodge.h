@@ -65,7 +65,7 @@ struct lodge_flight_record {
 };
 
 /* The CPU refused VMLAUNCH or VMRESUME itself; there was no exit and no reason. */
-#define LODGE_FLIGHT_VMFAIL	(1 << 0)
+#define LODGE_FLIGHT_VMFAIL	0x1
 
 /*
  * LODGE_GET_VMCS: (vCPU) its VMCS, each field that the CPU has.  Fields says how
@@ -76,7 +76,7 @@ struct lodge_flight_record {
 #define LODGE_GET_VMCS		_IO(LODGE_IOCTL_TYPE, 0x11)
 
 /* Where the host's kernel or its memory is: the value is 0 without CAP_SYS_ADMIN. */
-#define LODGE_VMCS_HIDDEN	(1 << 0)
+#define LODGE_VMCS_HIDDEN	0x1
 
 struct lodge_vmcs_field {
 	__u32 encoding;			/* SDM vol. 3D appendix B */
@@ -114,7 +114,7 @@ struct lodge_stops {
 #define LODGE_WALK_EPT		_IO(LODGE_IOCTL_TYPE, 0x13)
 
 /* The entries are without their addresses, for want of CAP_SYS_ADMIN. */
-#define LODGE_EPT_HIDDEN	(1 << 0)
+#define LODGE_EPT_HIDDEN	0x1
 
 struct lodge_ept_walk {
 	__u32 size;			/* of this struct */
@@ -147,7 +147,7 @@ struct lodge_entry_finding {
 };
 
 /* The CPU refused the instruction; reason is the VM-instruction error. */
-#define LODGE_ENTRY_VMFAIL	(1 << 0)
+#define LODGE_ENTRY_VMFAIL	0x1
 
 struct lodge_entry_failure {
 	__u32 size;			/* of this struct */
