@@ -25,6 +25,8 @@ LONG ?=
 CPUS ?=
 DEVICE ?=
 KEEP ?=
+# Which scene.
+N ?=
 # For `make bench`: which measurements; of exits, which rows, and how often.
 WHAT ?=
 ONLY ?=
@@ -46,7 +48,7 @@ LOCKED := mkdir -p $(BUILD) && flock $(BUILD)/.lock
 QUIET := $(if $(filter 0,$(V)),-s)
 PY := python3 -B
 
-.PHONY: all module cli selftests check-harness host-ready host-setup host-build test test-clients demo \
+.PHONY: all module cli selftests check-harness host-ready host-setup host-build test test-clients demo scene \
 	bench shell check load unload install uninstall clean distclean help
 
 all:	## the module for this machine's kernel, the CLI and the tests (KDIR=, KERNEL=)
@@ -113,6 +115,9 @@ test-clients:	## the kernel's KVM selftests and QEMU on lodge and kvm_intel, a t
 
 demo:	## boots Debian's kernel as a guest in the emulated host; DEVICE=lodge|kvm, HOST=local
 	@HOST=$(HOST) DEVICE=$(DEVICE) CPUS=$(CPUS) tools/demo.sh
+
+scene:	## plays scene N of Documentation/scenes.rst in the emulated host: guests, looked at closely; lists them
+	@tools/scene.sh $(if $(N),'$(N)')
 
 bench:	## lodge beside kvm_intel, into Documentation/performance.rst; WHAT=exits,boot,memory ONLY=rows ROUNDS=n ARGS=
 	@+$(MAKE) host-ready

@@ -3,7 +3,7 @@
 """Boots the emulated host, loads the module, runs shell commands in it, and
 prints what they say and what the kernel logged meanwhile.
 
-	tools/host/try.sh [-s CPUS] [-t SECONDS] [-f FILE]... -- 'commands'
+	tools/host/try.sh [-q] [-s CPUS] [-t SECONDS] [-f FILE]... -- 'commands'
 
 In the host: lodge.ko at $LODGE_KO (loaded), kvm's modules in $KVM_KO_DIR, all
 programs of selftests/plan in /selftests, the CLI as `lodge`, guest images in
@@ -50,6 +50,8 @@ def arguments():
                         choices=sorted(vmms.SETS),
                         help="other people's programs, in /clients (see clients/lib.sh)")
     parser.add_argument("-n", "--no-load", action="store_true", help="do not load lodge.ko")
+    parser.add_argument("-q", "--quiet", action="store_true",
+                        help="the commands' output and nothing else, if all is well")
     parser.add_argument("-l", "--full-log", action="store_true",
                         help="print the kernel's log from its first line")
     parser.add_argument("command", nargs="+", help="shell commands, after --")
@@ -85,7 +87,7 @@ def files(options):
     return found
 
 
-def watch(host, log, limit):
+def watch(host, log, limit, quiet):
     """Prints the commands' output as it comes; returns how they ended, and
     where the log stood when they began."""
     how, first = None, 0
@@ -98,7 +100,7 @@ def watch(host, log, limit):
             first = len(log.lines)
         elif line.startswith("@end"):
             how = line.split(" ")[2]
-            if int(line.split(" ")[4]) > 0:
+            if int(line.split(" ")[4]) > 0 and not quiet:
                 sys.stderr.write("-- %s after %.2f s of the host's time, %d instructions\n" % (
                     how, int(line.split(" ")[4]) / 1000,
                     int(line.split(" ")[3]) - host.begin_tsc))
@@ -127,13 +129,16 @@ def main():
     log = klog.Log(os.path.join(out, "kernel.log"))
     try:
         host.start(slot)
-        how, first = watch(host, log, machine.BOOT_LIMIT + 4 * paths.SLOWER * options.seconds)
+        how, first = watch(host, log, machine.BOOT_LIMIT + 4 * paths.SLOWER * options.seconds,
+                           options.quiet)
     finally:
         host.stop()
         slot.release()
     if host.death:
         log.add_console(host.path("console.log"))
     log.close()
+    if options.quiet and how == "exit:0" and not host.death and not log.complaints:
+        return 0
     sys.stderr.write("-- kernel log%s\n" % ("" if options.full_log else " of that time"))
     sys.stderr.write("".join(line + "\n" for line in
                              log.lines[0 if options.full_log else first:]))

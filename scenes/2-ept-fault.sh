@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# A guest's first access to a page
+begin 'lodge step --flat touch.bin --at io,ept_violation'
+shows 'of an entry of the guest'
+type 'c io'
+shows 'OUT of 1 byte, port 0x80'
+beside 'grep pages /sys/kernel/debug/lodge/*/stats'
+shows 'pages_4k 7'
+type 's'
+shows 'EPT_VIOLATION: write, the page is ---, of a linear address'
+shows '-> 0x1234000, in a page of 4 KiB'
+shows '--- not mapped'
+type 's'
+shows 'OUT of 1 byte, port 0x80'
+type 'w 0x8000000000'
+shows '-> 0x1234000, in a page of 4 KiB'
+shows 'rwx page of 4 KiB, WB accessed dirty'
+beside 'grep pages /sys/kernel/debug/lodge/*/stats'
+shows 'pages_4k 8'
+type 'b'
+shows 'EPT_VIOLATION rip 0x1003b cr3 0x2000 qualification 0x582 gpa 0x1234000'
+type 's'
+shows 'port 0xf4'
+type 's'
+ends 0
