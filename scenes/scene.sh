@@ -126,6 +126,12 @@ shows()
 	grep -qF -e "$1" "$tmp/out" || wrong "'$1' is not there"
 }
 
+# lacks TEXT: it is not.
+lacks()
+{
+	! grep -qF -e "$1" "$tmp/out" || wrong "'$1' is there"
+}
+
 echo "Scene $1: $title"
 echo
 if ! grep -q "^lodge " /proc/modules; then

@@ -345,6 +345,8 @@ def common_files(rows):
     guests = os.path.join(paths.BUILD, "selftests", "guest")
     if os.path.isdir(guests):
         files.append(("guest", guests))
+    if any(r.program == "cli-scenes" for r in rows):
+        files.append(("scenes", os.path.join(paths.TOP, "scenes")))
     # Kernels are large: only for those who boot them.
     if any(r.program.startswith("cli-linux") for r in rows):
         files += guest.files()
