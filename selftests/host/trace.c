@@ -5,9 +5,15 @@
  * notice whether somebody listens.
  */
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 
+#include "../../uapi/linux/lodge.h"
+
 #include "lapic.h"
+
+/* Basic exit reasons: SDM vol. 3D appendix C. */
+enum { REASON_CPUID = 10, REASON_IO = 30, REASON_EPT_VIOLATION = 48 };
 
 #define TRACEFS "/sys/kernel/tracing"
 
@@ -101,6 +107,60 @@ SUBTEST(events_tell_what_happened)
 	/* by name, with KVM's prefix or without */
 	CHECK_EQ(lines("userspace_exit", "MMIO (6)"), 2);
 	CHECK_EQ(lines("userspace_exit", "IO (2)"), 2);
+}
+
+/* The number behind @name in @line. */
+static u64 number_of(const char *line, const char *name)
+{
+	const char *at = strstr(line, name);
+
+	CHECK(at);
+	return strtoull(at + strlen(name), NULL, 0);
+}
+
+/* Each exit of the buffer is in the flight recorder, in this order and with these values. */
+static int compare_exits(const struct lodge_flight *ring)
+{
+	const struct lodge_flight_record *r = (const void *)ring + ring->size;
+	FILE *f = fopen(TRACEFS "/trace", "r");
+	char line[1024];
+	u64 n = 0;
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (!strstr(line, " lodge_exit:"))
+			continue;
+		CHECK(n < ring->count);
+		test_doing("exit %llu: %s", (unsigned long long)n, line);
+		CHECK_EQ(r[n].rip, number_of(line, " rip "));
+		CHECK_EQ(r[n].qualification, number_of(line, " info1 "));
+		CHECK_EQ(!!strstr(line, " reason CPUID "), r[n].reason == REASON_CPUID);
+		CHECK_EQ(!!strstr(line, " reason IO_INSTRUCTION "), r[n].reason == REASON_IO);
+		CHECK_EQ(!!strstr(line, " reason EPT_VIOLATION "),
+			 r[n].reason == REASON_EPT_VIOLATION);
+		n++;
+	}
+	fclose(f);
+	CHECK_EQ(n, ring->count);
+	return n;
+}
+
+SUBTEST(the_flight_recorder_says_the_same)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(), 0);
+	const struct lodge_flight *ring;
+	int fd;
+
+	if (device_is_kvm())
+		SKIP("KVM has none");
+	fd = xioctl(vcpu->fd, LODGE_GET_FLIGHT_FD, 0);
+	CHECK(fd >= 0);
+	ring = mmap(NULL, LODGE_FLIGHT_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(ring != MAP_FAILED);
+	tracing(true);
+	run_work(vcpu);
+	tracing(false);
+	CHECK(compare_exits(ring) > CPUIDS);
 }
 
 SUBTEST(interrupts)
