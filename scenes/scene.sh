@@ -40,7 +40,7 @@ wrong()
 	exit 1
 }
 
-# busybox's own insmod knows no .ko of another place.
+# By its full name: busybox's shell takes its own for the bare word.
 insmod()
 {
 	/bin/insmod "$@"
