@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Holds Documentation/scenes.rst against the scripts of scenes/: each block behind a comment
 `.. lodge-scene: N` is what scene N printed, so it has the commands of its script in their
-order, and behind each the texts that the script looks for, and none that it must not have.  Prints one line for each
-difference.
+order, behind each the texts that the script looks for, and none that must not be there.
+Prints one line for each difference.
 
 Usage: tools/check/scenes.py [--write N FILE]	puts the output in FILE into the page
 """
