@@ -15,7 +15,6 @@
 #include "irq/route.h"
 #include "irqchip.h"
 
-
 VM_SET(irqchip_create_pit, kvm_pit_config)
 VM_SET(irqchip_set, kvm_irqchip)
 VM_SET(irqfd_set, kvm_irqfd)

@@ -101,11 +101,9 @@ static bool read_header(const struct image *image, bool is_64, struct header *h)
 	return true;
 }
 
-int elf_open(struct elf_file *elf, const struct image *image)
+/* What it is, by its header. */
+static int identify(struct elf_file *elf, const struct image *image, struct header *h)
 {
-	struct header h;
-	u64 size;
-
 	if (image->size < EI_NIDENT)
 		return cut_off(image, "its header");
 	*elf = (struct elf_file){
@@ -116,15 +114,33 @@ int elf_open(struct elf_file *elf, const struct image *image)
 	    image->data[EI_DATA] != ELFDATA2LSB)
 		return err(STATUS_IMAGE, "%s: is no ELF file of this kind of machine",
 			   image->path);
-	if (!read_header(image, elf->is_64, &h))
+	if (!read_header(image, elf->is_64, h))
 		return cut_off(image, "its header");
-	if (h.machine != (elf->is_64 ? EM_X86_64 : EM_386))
+	if (h->machine != (elf->is_64 ? EM_X86_64 : EM_386))
 		return err(STATUS_IMAGE, "%s: is an ELF file for another machine: use one for x86",
 			   image->path);
-	if (h.type != ET_EXEC)
+	if (h->type != ET_EXEC)
 		return err(STATUS_IMAGE,
 			   "%s: is an ELF file of type %u, no kernel: give the linked vmlinux",
-			   image->path, h.type);
+			   image->path, h->type);
+	return 0;
+}
+
+int elf_identify(struct elf_file *elf, const struct image *image)
+{
+	struct header h;
+
+	return identify(elf, image, &h);
+}
+
+int elf_open(struct elf_file *elf, const struct image *image)
+{
+	struct header h;
+	int status = identify(elf, image, &h);
+	u64 size;
+
+	if (status)
+		return status;
 	size = elf->is_64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
 	if (!h.entries || h.entry_size != size)
 		return err(STATUS_IMAGE, "%s: is an ELF file without segments: nothing to load",

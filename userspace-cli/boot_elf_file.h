@@ -24,6 +24,8 @@ struct elf_file {
 
 bool elf_matches(const struct image *image);
 
+/* A kernel's file, by its header alone, for whoever wants no segments: 0 or a status. */
+int elf_identify(struct elf_file *elf, const struct image *image);
 /* Checks it all: 0, or a status of err.h when the reason has been told. */
 int elf_open(struct elf_file *elf, const struct image *image);
 

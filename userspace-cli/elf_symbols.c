@@ -171,7 +171,8 @@ int symbols_load(struct symbols *s)
 	if (!elf_matches(&s->image))
 		return err(STATUS_IMAGE, "%s: is no ELF file: give the vmlinux of the guest",
 			   s->image.path);
-	status = elf_open(&elf, &s->image);
+	/* a file of symbols alone will do, too: it may have nothing to load */
+	status = elf_identify(&elf, &s->image);
 	if (status)
 		return status;
 	if (!find_table(&sections, &elf))

@@ -350,7 +350,7 @@ def common_files(rows):
     # Kernels are large: only for those who boot them.
     if any(r.program.startswith("cli-linux") for r in rows):
         files += guest.files()
-    if any(r.program == "cli-linuxgdb" for r in rows):
+    if any(r.program in ("cli-linuxgdb", "cli-linuxlook") for r in rows):
         files += guest.debugger()
     return files + clients.files(rows)
 
