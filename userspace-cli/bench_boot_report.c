@@ -6,6 +6,7 @@
 #include "bench_boot.h"
 #include "bench_report.h"
 #include "clock.h"
+#include "flight.h"
 #include "json.h"
 #include "loop.h"
 
@@ -105,7 +106,7 @@ static unsigned int cpu_rows(const struct boot_report *report, struct boot_row *
 	unsigned int d, reason, nr = 0;
 
 	for (reason = 0; reason < COUNTER_REASONS; reason++) {
-		const char *name = counter_reason_name(reason);
+		const char *name = flight_known_reason(reason);
 		bool some = false;
 		char number[16];
 

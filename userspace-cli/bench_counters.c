@@ -3,7 +3,6 @@
  * Reads KVM's binary statistics. What is in such a file is the device's: sizes and offsets
  * are judged before they are used.
  */
-#include <asm/vmx.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,19 +14,6 @@
 #define MOST_DESCRIPTORS	512
 #define MOST_VALUES		512
 #define REASONS_NAME		"exits_by_reason"
-
-const char *counter_reason_name(unsigned int reason)
-{
-	static const struct { unsigned int reason; const char *name; } names[] = {
-		VMX_EXIT_REASONS
-	};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (names[i].reason == reason)
-			return names[i].name;
-	return NULL;
-}
 
 static bool read_at(int fd, void *to, size_t len, u64 at)
 {

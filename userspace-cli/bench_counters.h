@@ -23,9 +23,6 @@ struct counters {
 	u64 reason[COUNTER_REASONS];
 };
 
-/* The name of an exit reason as the kernel's header has it, or NULL. */
-const char *counter_reason_name(unsigned int reason);
-
 /*
  * Adds what a file of statistics has: counters that only grow and have no unit, and the
  * exits by reason. False when it makes no sense.

@@ -112,7 +112,7 @@ unsigned int flight_last(const struct flight *f, struct lodge_flight_record *to,
 
 /* ---- records in words ------------------------------------------------------------ */
 
-const char *flight_reason_name(u32 reason, char number[16])
+const char *flight_known_reason(u32 reason)
 {
 	static const struct { u32 reason; const char *name; } names[] = { VMX_EXIT_REASONS };
 	unsigned int i;
@@ -120,8 +120,16 @@ const char *flight_reason_name(u32 reason, char number[16])
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (names[i].reason == (u16)reason)
 			return names[i].name;
-	snprintf(number, 16, "EXIT_%u", (u16)reason);
-	return number;
+	return NULL;
+}
+
+const char *flight_reason_name(u32 reason, char number[16])
+{
+	const char *name = flight_known_reason(reason);
+
+	if (!name)
+		snprintf(number, 16, "EXIT_%u", (u16)reason);
+	return name ? name : number;
 }
 
 const char *flight_name(const struct lodge_flight_record *r, char number[16])

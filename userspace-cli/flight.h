@@ -47,7 +47,9 @@ unsigned int flight_last(const struct flight *f, struct lodge_flight_record *to,
 /* Basic exit reasons (SDM vol. 3D appendix C). */
 #define FLIGHT_REASONS	80
 
-/* Its name as the kernel has it, such as EPT_VIOLATION, or its number in *@number. */
+/* Its name as the kernel has it, such as EPT_VIOLATION, or NULL. */
+const char *flight_known_reason(u32 reason);
+/* The same, or its number in *@number. */
 const char *flight_reason_name(u32 reason, char number[16]);
 /* Of a record: that, or VMFAIL. */
 const char *flight_name(const struct lodge_flight_record *r, char number[16]);

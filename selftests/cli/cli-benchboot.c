@@ -12,6 +12,7 @@
 
 #include "bench_boot.h"
 #include "bench_memory.h"
+#include "flight.h"
 #include "units.h"
 
 static bool near(double got, double want)
@@ -328,8 +329,8 @@ static void test_random_counters(void)
 
 static void test_reason_names(void)
 {
-	CHECK(!strcmp(counter_reason_name(EXIT_REASON_EPT_VIOLATION), "EPT_VIOLATION"));
-	CHECK(!counter_reason_name(COUNTER_REASONS - 1));
+	CHECK(!strcmp(flight_known_reason(EXIT_REASON_EPT_VIOLATION), "EPT_VIOLATION"));
+	CHECK(!flight_known_reason(COUNTER_REASONS - 1));
 }
 
 /* ---- boots ---------------------------------------------------------------------------------- */

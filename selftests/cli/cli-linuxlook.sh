@@ -8,16 +8,6 @@
 # Its symbols are right where it was linked.
 QUIET="$QUIET nokaslr"
 
-# has FILE PATTERN...: each is found in the file.
-has()
-{
-	file=$1
-	shift
-	for pattern; do
-		grep -q -e "$pattern" "$tmp/$file" || fail "no '$pattern' in $file"
-	done
-}
-
 t_beside_a_linux_that_works()
 {
 	mkdir -p "$tmp/run"

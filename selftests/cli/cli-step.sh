@@ -9,16 +9,6 @@ on_kvm()
 	[ "$DEVICE" = /dev/kvm ]
 }
 
-# has FILE PATTERN...: each is found in the file.
-has()
-{
-	file=$1
-	shift
-	for pattern; do
-		grep -q -e "$pattern" "$tmp/$file" || fail "no '$pattern' in $file"
-	done
-}
-
 # step COMMANDS ARGUMENT...: through a flat guest, the commands apart by ;
 step()
 {

@@ -97,6 +97,16 @@ expect_no_err()
 	[ ! -s "$tmp/err" ] || fail "nothing expected on stderr"
 }
 
+# has FILE PATTERN...: each is found in that file of $tmp.
+has()
+{
+	file=$1
+	shift
+	for pattern; do
+		grep -q -e "$pattern" "$tmp/$file" || fail "no '$pattern' in $file"
+	done
+}
+
 # expect_err PATTERN: stderr is one line of lodge's that the pattern matches.
 expect_err()
 {

@@ -11,15 +11,6 @@
 /* VMCS encodings: SDM vol. 3D appendix B. */
 enum { GUEST_CS_AR = 0x4816, GUEST_TR_AR = 0x4822, GUEST_BLOCKING = 0x4824 };
 
-static struct vcpu *new_vcpu(void)
-{
-	struct vm *vm = vm_create();
-
-	if (device_is_kvm())
-		SKIP("KVM has nothing like it");
-	return vcpu_create(vm, 0);
-}
-
 struct failure {
 	struct lodge_entry_failure head;
 	struct lodge_entry_finding finding[LODGE_MAX_FINDINGS];
@@ -67,7 +58,7 @@ static void check_broken(struct vcpu *vcpu, const struct kvm_sregs *bad, const c
 
 SUBTEST(rules_are_named)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct kvm_sregs good, bad;
 	struct failure f;
 
@@ -95,7 +86,7 @@ SUBTEST(rules_are_named)
 /* An NMI behind a MOV to SS: what was to be injected is known still. */
 SUBTEST(the_event_is_looked_at)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct kvm_vcpu_events none, e;
 
 	vcpu_long_mode(vcpu, guest_one_sync, 0);
@@ -113,7 +104,7 @@ SUBTEST(the_event_is_looked_at)
 
 SUBTEST(class29_failures_of_any_size)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct kvm_sregs bad;
 	struct failure f;
 	u32 n;
@@ -145,7 +136,7 @@ SUBTEST(class33_breaking_is_for_tests)
 		struct lodge_break head;
 		struct lodge_vmcs_field field[LODGE_MAX_BROKEN + 1];
 	} b = { { .size = sizeof(b.head) } };
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 
 	vcpu_long_mode(vcpu, guest_one_sync, 0);
 	CHECK_EQ(xioctl(vcpu->fd, LODGE_BREAK_VMCS, (uintptr_t)&b), -EINVAL);

@@ -31,15 +31,6 @@ enum {
 	VMCS_HOST_RIP = 0x6c16,
 };
 
-static struct vcpu *new_vcpu(void)
-{
-	struct vm *vm = vm_create();
-
-	if (device_is_kvm())
-		SKIP("KVM has nothing like it");
-	return vcpu_create(vm, 0);
-}
-
 static int flight_fd(struct vcpu *vcpu)
 {
 	int fd = xioctl(vcpu->fd, LODGE_GET_FLIGHT_FD, 0);
@@ -89,7 +80,7 @@ static void guest_cpuids(u64 count)
 
 SUBTEST(the_head)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	const struct lodge_flight *f = map_flight(vcpu);
 
 	CHECK_EQ(f->size, sizeof(*f));
@@ -104,7 +95,7 @@ SUBTEST(the_head)
 
 SUBTEST(exits_are_recorded)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	const struct lodge_flight *f = map_flight(vcpu);
 	const struct lodge_flight_record *r;
 	struct kvm_sregs sregs;
@@ -138,7 +129,7 @@ SUBTEST(exits_are_recorded)
 
 SUBTEST(the_ring_comes_round)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	const struct lodge_flight *f = map_flight(vcpu);
 	u64 left = 0;
 
@@ -161,7 +152,7 @@ static void guest_waits(u64 unused)
 
 SUBTEST(what_went_in)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	const struct lodge_flight *f = map_flight(vcpu);
 	struct kvm_interrupt irq = { .irq = 0x55 };
 	int seen = 0;
@@ -180,7 +171,7 @@ SUBTEST(what_went_in)
 /* As it was when the machine was lost. */
 SUBTEST(a_triple_fault_is_the_last)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	const struct lodge_flight *f = map_flight(vcpu);
 	struct kvm_sregs sregs;
 
@@ -195,7 +186,7 @@ SUBTEST(a_triple_fault_is_the_last)
 
 SUBTEST(a_failed_entry_is_the_last)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	const struct lodge_flight *f = map_flight(vcpu);
 	struct kvm_sregs sregs;
 
@@ -217,7 +208,7 @@ static void check_refused(int fd, int prot, int flags, int err)
 
 SUBTEST(class33_nobody_writes_the_recorder)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	int fd = flight_fd(vcpu);
 	char byte = 0;
 	void *p;
@@ -242,7 +233,7 @@ SUBTEST(class33_nobody_writes_the_recorder)
 
 SUBTEST(a_page_beyond)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	int fd = flight_fd(vcpu);
 	char *p = mmap(NULL, LODGE_FLIGHT_BYTES + PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 
@@ -254,7 +245,7 @@ SUBTEST(a_page_beyond)
 /* Whoever has the descriptor may look, and may do nothing else with the machine. */
 SUBTEST(another_process_looks)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	int fd = flight_fd(vcpu);
 	pid_t pid;
 
@@ -275,7 +266,7 @@ SUBTEST(another_process_looks)
 
 SUBTEST(it_outlives_the_machine)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	const struct lodge_flight *f = map_flight(vcpu);
 	u64 count;
 
@@ -289,7 +280,7 @@ SUBTEST(it_outlives_the_machine)
 
 SUBTEST(the_host_s_time_is_counted)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct stats s = open_stats(vcpu->fd);
 
 	vcpu_long_mode(vcpu, guest_cpuids, 100);
@@ -332,7 +323,7 @@ static u64 field_of(const struct dump *d, u32 encoding)
 
 SUBTEST(the_vmcs_is_that_of_the_guest)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	static struct dump d;
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
@@ -360,7 +351,7 @@ SUBTEST(the_vmcs_is_that_of_the_guest)
 /* What the client writes there stays in its memory. */
 SUBTEST(class33_nobody_writes_the_vmcs)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	static struct dump before, d, after;
 
 	vcpu_long_mode(vcpu, guest_cpuids, 1);
@@ -380,7 +371,7 @@ SUBTEST(class33_nobody_writes_the_vmcs)
 
 SUBTEST(class29_vmcs_of_any_size)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	static struct dump d;
 	u32 fields;
 
@@ -425,7 +416,7 @@ static bool is_mask(u32 encoding)
 /* Where the host's kernel and its pages lie is for nobody but root. */
 SUBTEST(class28_an_ordinary_user_looks)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	static struct dump all, d;
 	int hidden = 0;
 

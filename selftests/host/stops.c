@@ -13,15 +13,6 @@
 /* Basic exit reasons: SDM vol. 3D appendix C. */
 enum { REASON_CPUID = 10, REASON_IO = 30, REASON_EPT_VIOLATION = 48 };
 
-static struct vcpu *new_vcpu(void)
-{
-	struct vm *vm = vm_create();
-
-	if (device_is_kvm())
-		SKIP("KVM has nothing like it");
-	return vcpu_create(vm, 0);
-}
-
 static int set_stops(struct vcpu *vcpu, u64 low, u64 high)
 {
 	struct lodge_stops stops = { .size = sizeof(stops), .reasons = { low, high } };
@@ -54,7 +45,7 @@ static void guest_asks(u64 unused)
 
 SUBTEST(an_exit_waits_for_the_client)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct kvm_regs regs;
 	u64 rip;
 
@@ -94,7 +85,7 @@ static void guest_accesses(u64 unused)
 /* What the exit was for user space it still is afterwards. */
 SUBTEST(then_it_goes_to_user_space)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct kvm_regs regs;
 
 	vcpu_long_mode(vcpu, guest_accesses, 0);
@@ -116,7 +107,7 @@ SUBTEST(then_it_goes_to_user_space)
 /* It is dealt with, and nothing more is done. */
 SUBTEST(and_comes_back_at_once)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct kvm_regs regs;
 
 	CHECK_EQ(set_stops(vcpu, BIT(REASON_CPUID), 0), 0);
@@ -133,7 +124,7 @@ SUBTEST(and_comes_back_at_once)
 /* All at once: nothing of what the guest computes changes. */
 SUBTEST(every_exit_stops)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	int stops = 0;
 
 	vcpu_long_mode(vcpu, guest_asks, 0);
@@ -153,7 +144,7 @@ SUBTEST(every_exit_stops)
 
 SUBTEST(class29_stops_of_any_size)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct { struct lodge_stops s; u64 more; } s = { 0 };
 
 	CHECK_EQ(set_stops(vcpu, 0, 0x10000), -EINVAL);
@@ -193,7 +184,7 @@ static struct lodge_ept_walk walk(struct vcpu *vcpu, u64 gpa)
 
 SUBTEST(the_way_to_a_page)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct lodge_ept_walk w;
 
 	vm_add_mem(vcpu->vm, MEM_SLOT, TEST_GPA, 4 * PAGE_SIZE, MEM_ANON);
@@ -223,7 +214,7 @@ SUBTEST(the_way_to_a_page)
 /* Where the host's pages lie is for nobody but root. */
 SUBTEST(class28_an_ordinary_user_walks)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct lodge_ept_walk all, w;
 
 	vm_add_mem(vcpu->vm, MEM_SLOT, TEST_GPA, PAGE_SIZE, MEM_ANON);
@@ -240,7 +231,7 @@ SUBTEST(class28_an_ordinary_user_walks)
 
 SUBTEST(class29_walks_of_any_size)
 {
-	struct vcpu *vcpu = new_vcpu();
+	struct vcpu *vcpu = vcpu_of_lodge();
 	struct { struct lodge_ept_walk w; u64 more; } s = { 0 };
 	int fd = vcpu->vm->fd;
 

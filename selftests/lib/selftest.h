@@ -224,6 +224,8 @@ void vm_free(struct vm *vm);
 /* A vCPU with the supported CPUID set; bare: as the device made it. */
 struct vcpu *vcpu_create(struct vm *vm, int id);
 struct vcpu *vcpu_create_bare(struct vm *vm, int id);
+/* The first of a new machine, for what KVM has nothing like: on KVM the subtest skips. */
+struct vcpu *vcpu_of_lodge(void);
 void vcpu_free(struct vcpu *vcpu);
 
 /* SET_USER_MEMORY_REGION, returning 0 or -errno and remembering nothing. */

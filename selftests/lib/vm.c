@@ -128,6 +128,15 @@ struct vcpu *vcpu_create(struct vm *vm, int id)
 	return vcpu;
 }
 
+struct vcpu *vcpu_of_lodge(void)
+{
+	struct vm *vm = vm_create();
+
+	if (device_is_kvm())
+		SKIP("KVM has nothing like it");
+	return vcpu_create(vm, 0);
+}
+
 void vcpu_free(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
