@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds the emulator of the test host: Bochs 3.0, from the source Debian
-# carries, with the fixes of vmx.patch.  The result is cached by what made it
-# (source, patch, options), so a change to any of them builds anew.
+# carries, with the fixes of vmx.patch and speed.patch.  The result is cached by
+# what made it (source, patches, options), so a change to any builds anew.
 #
 # Also fetches what the emulated machine needs beside the emulator: its BIOS
 # images, the boot loader and busybox, unpacked from their packages and not
@@ -24,6 +24,7 @@ options=(--enable-cpu-level=6 --enable-x86-64 --enable-smp --enable-vmx=2
 	--enable-protection-keys --enable-uintr --enable-all-optimizations
 	--enable-handlers-chaining --enable-pci --disable-plugins
 	--disable-docbook --with-nogui)
+patches=(vmx.patch speed.patch)
 parts=(bochsbios vgabios isolinux syslinux-common busybox-static)
 
 # The mirror this machine already uses for Debian, whatever its sources say
@@ -48,10 +49,12 @@ make_source()
 
 make_bochs()
 {
-	local tmp=$1 src=$1/src
+	local tmp=$1 src=$1/src p
 	mkdir "$src"
 	tar -xJf "$LODGE_CACHE/source/bochs-$version/$tarball" -C "$src" --strip-components 1
-	patch -s -d "$src" -p1 <"$here/vmx.patch"
+	for p in "${patches[@]}"; do
+		patch -s -d "$src" -p1 <"$here/$p"
+	done
 	cd "$src"
 	run_long "  configuring Bochs" ./configure "${options[@]}"
 	RUN_LONG_LINES=1046 run_long "  compiling Bochs (a minute on two cores)" make -j"$(nproc)"
@@ -76,11 +79,11 @@ make_parts()
 	done
 }
 
-key=$({ printf '%s\n' "$sum" "${options[@]}"; cat "$here/vmx.patch"; } | sha256sum | cut -c 1-16)
+key=$({ printf '%s\n' "$sum" "${options[@]}"; cat "${patches[@]/#/$here/}"; } | sha256sum | cut -c 1-16)
 dir=$LODGE_CACHE/bochs/$key
 if [ "${1:-}" != parts ]; then
 	if [ ! -d "$dir" ]; then
-		say "building the emulator, Bochs $version with the fixes of tools/bochs/vmx.patch"
+		say "building the emulator, Bochs $version with the fixes of tools/bochs"
 		cached "$LODGE_CACHE/source/bochs-$version" make_source
 		cached "$dir" make_bochs
 	fi
