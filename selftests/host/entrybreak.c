@@ -4,7 +4,8 @@
  * VMCS that is ready to be entered is broken in one field at a time, by the table of the
  * model's own unit test (selftests/unit/entry_mutations.h), and both say what is wrong
  * with it. The CPU says no more than whether it is a control, the host's state, the
- * guest's or an MSR to be loaded: that has to agree.
+ * guest's or an MSR to be loaded: that has to agree. Which check it was, the emulator
+ * writes into its own log: what it has to be is demanded of the harness, which reads it.
  *
  * It takes a module that was built for it, lodge-break.ko, which it loads itself.
  *
@@ -14,13 +15,17 @@
  * a VMCS.
  */
 #include <cpuid.h>
+#include <ctype.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
 
 #include "../../uapi/linux/lodge.h"
 #include "../unit/entry_apply.h"
 
+#include "clock.h"
+#include "entry_words.h"
 #include "module.h"
 #include "state.h"
 
@@ -266,22 +271,40 @@ static void end_guest(struct guest *g)
 /* ---- what the CPU says, and what the model ---------------------------------------- */
 
 /* Names of rules begin with their class. */
-static const char *const classes[] = { "controls.", "host.", "guest.", "msr_load." };
+static const struct {
+	const char *prefix;
+	const struct entry_words *words;
+} classes[] = {
+	{ "controls.", controls_words },
+	{ "host.", host_words },
+	{ "guest.", guest_words },
+	{ "msr_load.", msr_load_words },
+};
+
+static size_t class_number(const char *rule)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		if (!strncmp(rule, classes[i].prefix, strlen(classes[i].prefix)))
+			return i;
+	FAIL("of which class is %s?", rule);
+}
 
 static const char *class_of(const char *rule)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
-		if (!strncmp(rule, classes[i], strlen(classes[i])))
-			return classes[i];
-	FAIL("of which class is %s?", rule);
+	return classes[class_number(rule)].prefix;
 }
+
+/* When the last entry was tried, by the emulator's clock. */
+static u64 tried_from, tried_to;
 
 /* The class of what the CPU finds wrong, or NULL: it has entered. */
 static const char *run_broken(struct vcpu *vcpu, struct failure *f)
 {
 	struct kvm_run *run = vcpu->run;
 
+	tried_from = rdtsc();
 	CHECK_EQ(vcpu_run_raw(vcpu), 0);
+	tried_to = rdtsc();
 	get_failure(vcpu, f);
 	if (run->exit_reason != KVM_EXIT_FAIL_ENTRY) {
 		CHECK_EQ(run->exit_reason, LODGE_EXIT_STOP);
@@ -328,6 +351,63 @@ static void note_rule(struct tally *t, const char *rule)
 	t->rules[t->agreed++] = rule;
 }
 
+/* @words with the register that @rule, without its class, is about. */
+static void fill_in(char *to, size_t size, const char *words, const char *rule)
+{
+	char name[32] = "";
+
+	for (size_t i = 0; rule[i] && rule[i] != '.' && i < sizeof(name) - 1; i++)
+		name[i] = toupper(rule[i]);
+	for (; *words && size > sizeof(name); words++) {
+		size_t n = 1;
+
+		if (!strncmp(words, "%s", 2)) {
+			n = sprintf(to, "%s", name);
+			words++;
+		} else {
+			*to = *words;
+		}
+		to += n;
+		size -= n;
+	}
+	CHECK(!*words);
+	*to = 0;
+}
+
+static void words_of(const char *rule, char *to, size_t size)
+{
+	size_t class = class_number(rule);
+	const struct entry_words *w = classes[class].words;
+	const char *name = rule + strlen(classes[class].prefix);
+
+	for (; w->rule; w++) {
+		if (fnmatch(w->rule, name, 0))
+			continue;
+		fill_in(to, size, w->words, name);
+		return;
+	}
+	FAIL("what does the emulator write about %s?", rule);
+}
+
+/*
+ * The harness finds what the emulator wrote while the entry was tried, and compares.
+ * Where the model finds several rules broken the CPU may have come by another one first.
+ */
+static void demand_words(const struct failure *f)
+{
+	char words[160], all[1024] = "";
+	size_t n = 0;
+
+	for (u32 i = 0; i < f->head.findings; i++) {
+		words_of(f->finding[i].rule, words, sizeof(words));
+		if (strstr(all, words))
+			continue;
+		n += snprintf(all + n, sizeof(all) - n, "%s%s", n ? " | " : "", words);
+		CHECK(n < sizeof(all));
+	}
+	test_diag("emulator %llu %llu %s", tried_from, tried_to, all);
+}
+
 /* What is wrong with that, or NULL. */
 static const char *judge(struct tally *t, const struct entry_case *c, const struct dump *d,
 			 const struct failure *f, const char *verdict)
@@ -348,6 +428,7 @@ static const char *judge(struct tally *t, const struct entry_case *c, const stru
 	if (!agree)
 		return "they differ";
 	note_rule(t, c->rule);
+	demand_words(f);
 	return NULL;
 }
 

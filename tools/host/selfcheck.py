@@ -34,6 +34,7 @@ WANTED = (
     r"ok   bad.sh:stray@none",
     r"ok   bad.sh:flood@none",
     r"ok   bad.sh:binary@none",
+    r"bad.sh:words@none, 1 cpu: the emulator's log does not have .* but nothing",
     r"host, 1 cpu: kernel log in bad.sh:warn@none: WARNING: ",
     r"host, 1 cpu: kernel log in bad.sh:leak@none: .*Objects remaining",
     r"ok   bad.sh:after@none",

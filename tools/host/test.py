@@ -11,7 +11,6 @@ import argparse
 import collections
 import glob
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import clients
+import emulog
 import guest
 import image
 import klog
@@ -189,13 +189,13 @@ class Boot:
                 self.unhappy = True
                 self.tally.fault(step.id, self.name,
                                  "; ".join(["ended with %s" % how] + faults),
-                                 lines + self.emulator_words(host, ticks))
+                                 lines + emulog.summary(host.path("bochs.log"), *ticks))
             return
         report = self.judge(step, lines, how)
-        report.faults += faults
+        report.faults += faults + emulog.unmet(host.path("bochs.log"), lines)
         if report.faults or report.count(ktap.FAIL):
             self.unhappy = True
-            lines = lines + self.emulator_words(host, ticks)
+            lines = lines + emulog.summary(host.path("bochs.log"), *ticks)
         self.tally.reports.append((step.row.name, step.device, self.cpus, report))
         self.tally.note(step.id, report, self.name, lines, took,
                         os.path.join(self.out, "report.log"))
@@ -208,20 +208,6 @@ class Boot:
         if step.row:
             self.tally.fault(step.id, self.name, "not run: %s" % (
                 "kvm_intel did not load" if step.device == "kvm" else "lodge.ko did not load"))
-
-    def emulator_words(self, host, ticks):
-        """What the emulator wrote about VM entries it refused, in that time."""
-        words = collections.OrderedDict()
-        try:
-            with open(host.path("bochs.log"), encoding="utf-8", errors="replace") as f:
-                for line in f:
-                    match = re.match(r"^(\d+)\w\[.*\] (.*(?:VMFAIL|VMENTER FAIL|VMABORT).*)$", line)
-                    if match and ticks[0] <= int(match.group(1)) <= ticks[1]:
-                        words[match.group(2)] = words.get(match.group(2), 0) + 1
-        except FileNotFoundError:
-            return []
-        return ["emulator: %s%s" % (text, " (%d times)" % n if n > 1 else "")
-                for text, n in list(words.items())[:20]]
 
     def finish(self, host, log, steps, current, took):
         """Judges the host itself.  Returns the steps to try again."""

@@ -16,6 +16,7 @@ import unittest
 import bench
 import clients
 import demo
+import emulog
 import kallsyms
 import klog
 import ktap
@@ -99,6 +100,41 @@ class Ktap(unittest.TestCase):
 
     def test_nothing_run_is_a_skip_not_a_pass(self):
         self.assertEqual(judged("1..0 # SKIP not here", "exit:0"), ([0, 0, 1], []))
+
+
+class EmulatorLog(unittest.TestCase):
+    LOG = ("00000000100i[BIOS  ] VMFAIL: of no CPU, but an entry\n"
+           "00000000200e[CPU0  ] VMENTER FAIL: VMCS guest invalid CR0\n"
+           "00000000250e[CPU0  ] interrupt(): gate not present\n"
+           "00000000300e[CPU1  ] VMFAIL: VMCS host CS selector 0\n"
+           "00000000300e[CPU1  ] VMFAIL: VMCS host CS selector 0\n")
+
+    def setUp(self):
+        with tempfile.NamedTemporaryFile("w", delete=False) as f:
+            f.write(self.LOG)
+        self.path = f.name
+        self.addCleanup(os.unlink, self.path)
+
+    def unmet(self, *demands):
+        return len(emulog.unmet(self.path, ["# emulator " + d for d in demands]))
+
+    def test_summary(self):
+        self.assertEqual(emulog.summary(self.path, 200, 300),
+                         ["emulator: VMENTER FAIL: VMCS guest invalid CR0",
+                          "emulator: VMFAIL: VMCS host CS selector 0 (2 times)"])
+        self.assertEqual(emulog.summary(self.path + "x", 0, 300), [])
+
+    def test_demands(self):
+        self.assertEqual(self.unmet("150 250 guest invalid CR0", "100 100 VMFAIL"), 0)
+        self.assertEqual(self.unmet("150 250 guest invalid CR3 | guest invalid CR0"), 0)
+        self.assertEqual(emulog.unmet(self.path, ["ok 1 a", "# emulator is a word"]), [])
+
+    def test_demands_not_met(self):
+        self.assertEqual(self.unmet("150 250 guest invalid CR3"), 1)    # another
+        self.assertEqual(self.unmet("201 299 guest invalid CR0"), 1)    # not then
+        self.assertEqual(self.unmet("300 300 host CS selector"), 1)     # more than one
+        self.assertEqual(self.unmet("100 250 guest invalid CR0"), 1)
+        self.assertEqual(len(emulog.unmet(self.path + "x", ["# emulator 1 2 a"])), 1)
 
 
 class Log(unittest.TestCase):

@@ -31,6 +31,7 @@ hang)	good; sleep 1000 ;;
 deaf)	trap '' TERM INT HUP; good; while :; do :; done ;;
 stray)	good; setsid sleep 1000 & ;;
 flood)	good; yes flood | head -c 3000000 ;;
+words)	printf '# emulator 0 99 what it never wrote\n'; good ;;
 binary)	head -c 4000 /dev/urandom; echo; good ;;
 module)	echo 1..1; module "$2" ;;
 esac
