@@ -21,13 +21,13 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 
-#include "../../uapi/linux/lodge.h"
 #include "../unit/entry_apply.h"
 
 #include "clock.h"
 #include "entry_words.h"
 #include "module.h"
 #include "state.h"
+#include "vmcsview.h"
 
 enum { REASON_CPUID = 10 };		/* SDM vol. 3D appendix C */
 
@@ -39,49 +39,15 @@ enum { ERROR_CONTROLS = 7, ERROR_HOST = 8 };
 
 /* ---- VMCSs -------------------------------------------------------------------- */
 
-#define MAX_FIELDS	512
-
-struct dump {
-	struct lodge_vmcs head;
-	struct lodge_vmcs_field field[MAX_FIELDS];
-};
-
 struct broken {
 	struct lodge_break head;
 	struct lodge_vmcs_field field[LODGE_MAX_BROKEN];
 };
 
-struct failure {
-	struct lodge_entry_failure head;
-	struct lodge_entry_finding finding[LODGE_MAX_FINDINGS];
-};
-
-static void get_vmcs(struct vcpu *vcpu, struct dump *d)
-{
-	d->head = (struct lodge_vmcs) { .size = sizeof(d->head), .fields = MAX_FIELDS };
-	CHECK_EQ(xioctl(vcpu->fd, LODGE_GET_VMCS, (uintptr_t)d), 0);
-}
-
-static bool has_field(const struct dump *d, u32 encoding)
-{
-	for (u32 i = 0; i < d->head.fields; i++)
-		if (d->field[i].encoding == encoding)
-			return true;
-	return false;
-}
-
 static void break_vmcs(struct vcpu *vcpu, struct broken *b, u32 fields)
 {
 	b->head = (struct lodge_break) { .size = sizeof(b->head), .fields = fields };
 	CHECK_EQ(xioctl(vcpu->fd, LODGE_BREAK_VMCS, (uintptr_t)b), 0);
-}
-
-static void get_failure(struct vcpu *vcpu, struct failure *f)
-{
-	memset(f, 0, sizeof(*f));
-	f->head.size = sizeof(f->head);
-	f->head.findings = LODGE_MAX_FINDINGS;
-	CHECK_EQ(xioctl(vcpu->fd, LODGE_GET_ENTRY_FAILURE, (uintptr_t)f), 0);
 }
 
 /* ---- memory with things that an entry refuses ----------------------------------- */
@@ -305,7 +271,7 @@ static const char *run_broken(struct vcpu *vcpu, struct failure *f)
 	tried_from = rdtsc();
 	CHECK_EQ(vcpu_run_raw(vcpu), 0);
 	tried_to = rdtsc();
-	get_failure(vcpu, f);
+	CHECK_EQ(get_failure(vcpu, f), 0);
 	if (run->exit_reason != KVM_EXIT_FAIL_ENTRY) {
 		CHECK_EQ(run->exit_reason, LODGE_EXIT_STOP);
 		CHECK_EQ(f->head.reason, 0);
@@ -334,7 +300,7 @@ static bool cpu_lacks(const struct entry_case *c, const struct dump *d, const st
 	const char *rule = f->finding[0].rule;
 	size_t n = strlen(rule);
 
-	return c->cpu || !has_field(d, c->field) ||
+	return c->cpu || !find_field(d, c->field) ||
 	       (f->head.findings && n > 6 && !strcmp(rule + n - 6, ".zeros"));
 }
 
@@ -475,7 +441,7 @@ static bool try_case(struct tally *t, struct guest *g, unsigned int i, const str
 	n = entry_changes(i, d.field, d.head.fields, &place, b.field, LODGE_MAX_BROKEN);
 	CHECK(n >= 0);
 	if (!n) {
-		CHECK(!has_field(&d, c->field) || c->cpu);
+		CHECK(!find_field(&d, c->field) || c->cpu);
 		t->lacking++;
 		return false;
 	}

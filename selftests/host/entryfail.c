@@ -3,26 +3,12 @@
  * entryfail - a VM entry that failed is explained: the rule, the field and its value, to
  * the machine's owner, and what tells of the host's addresses to nobody else.
  */
-#include "../../uapi/linux/lodge.h"
-
 #include "selftest.h"
 #include "state.h"
+#include "vmcsview.h"
 
 /* VMCS encodings: SDM vol. 3D appendix B. */
 enum { GUEST_CS_AR = 0x4816, GUEST_TR_AR = 0x4822, GUEST_BLOCKING = 0x4824 };
-
-struct failure {
-	struct lodge_entry_failure head;
-	struct lodge_entry_finding finding[LODGE_MAX_FINDINGS];
-};
-
-static int ask(struct vcpu *vcpu, struct failure *f)
-{
-	memset(f, 0, sizeof(*f));
-	f->head.size = sizeof(f->head);
-	f->head.findings = LODGE_MAX_FINDINGS;
-	return xioctl(vcpu->fd, LODGE_GET_ENTRY_FAILURE, (uintptr_t)f);
-}
 
 static void guest_one_sync(u64 unused)
 {
@@ -35,7 +21,7 @@ static void check_named(struct vcpu *vcpu, const char *rule, u32 field, const ch
 	struct failure f;
 
 	vcpu_run(vcpu, KVM_EXIT_FAIL_ENTRY);
-	CHECK_EQ(ask(vcpu, &f), 0);
+	CHECK_EQ(get_failure(vcpu, &f), 0);
 	CHECK_EQ(f.head.reason, vcpu->run->fail_entry.hardware_entry_failure_reason);
 	CHECK_EQ(f.head.reason, 0x80000021);
 	CHECK_EQ(f.head.flags, 0);
@@ -62,7 +48,7 @@ SUBTEST(rules_are_named)
 	struct kvm_sregs good, bad;
 	struct failure f;
 
-	CHECK_EQ(ask(vcpu, &f), -ENOENT);
+	CHECK_EQ(get_failure(vcpu, &f), -ENOENT);
 	vcpu_long_mode(vcpu, guest_one_sync, 0);
 	get_sregs(vcpu, &good);
 	bad = good;
@@ -78,7 +64,7 @@ SUBTEST(rules_are_named)
 	/* what was, remains until the next one fails */
 	set_sregs(vcpu, &good);
 	vcpu_expect_sync(vcpu, 1);
-	CHECK_EQ(ask(vcpu, &f), 0);
+	CHECK_EQ(get_failure(vcpu, &f), 0);
 	CHECK(!strcmp(f.finding[0].rule, "guest.tr.g.set"));
 	vcpu_expect_done(vcpu);
 }
@@ -114,7 +100,7 @@ SUBTEST(class29_failures_of_any_size)
 	bad.tr.type = 3;
 	set_sregs(vcpu, &bad);
 	vcpu_run(vcpu, KVM_EXIT_FAIL_ENTRY);
-	CHECK_EQ(ask(vcpu, &f), 0);
+	CHECK_EQ(get_failure(vcpu, &f), 0);
 	n = f.head.findings;
 	memset(&f, 0xa5, sizeof(f));
 	f.head.size = sizeof(f.head);

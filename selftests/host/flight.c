@@ -9,10 +9,9 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "../../uapi/linux/lodge.h"
-
 #include "memory.h"
 #include "stats.h"
+#include "vmcsview.h"
 
 #define RECORDS	127
 
@@ -297,28 +296,13 @@ SUBTEST(the_host_s_time_is_counted)
 
 /* ---- the VMCS ------------------------------------------------------------------- */
 
-#define MAX_FIELDS	512
-
-struct dump {
-	struct lodge_vmcs head;
-	struct lodge_vmcs_field field[MAX_FIELDS];
-};
-
-static void get_vmcs(struct vcpu *vcpu, struct dump *d)
-{
-	memset(d, 0, sizeof(*d));
-	d->head.size = sizeof(d->head);
-	d->head.fields = MAX_FIELDS;
-	CHECK_EQ(xioctl(vcpu->fd, LODGE_GET_VMCS, (uintptr_t)d), 0);
-	CHECK(d->head.fields > 100 && d->head.fields <= MAX_FIELDS);
-}
-
 static u64 field_of(const struct dump *d, u32 encoding)
 {
-	for (u32 i = 0; i < d->head.fields; i++)
-		if (d->field[i].encoding == encoding)
-			return d->field[i].value;
-	FAIL("no field %#x", encoding);
+	const struct lodge_vmcs_field *field = find_field(d, encoding);
+
+	if (!field)
+		FAIL("no field %#x", encoding);
+	return field->value;
 }
 
 SUBTEST(the_vmcs_is_that_of_the_guest)
