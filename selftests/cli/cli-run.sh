@@ -298,7 +298,7 @@ start_spinning()
 
 t_signals()
 {
-	for signal in TERM:15 HUP:1; do
+	for signal in TERM:15 HUP:1 INT:2; do
 		start_spinning
 		kill -"${signal%:*}" $pid
 		wait $pid
@@ -308,18 +308,6 @@ t_signals()
 			fail "no line about the signal"
 		grep -q '^{"end":"signal",' "$tmp/err" || fail "no JSON"
 	done
-}
-
-# In the foreground, because a shell has its background ignore SIGINT.
-t_sigint()
-{
-	status=0
-	timeout -s INT 1 "$LODGE" run --flat "$GUESTS/spin.bin" \
-		--device "$DEVICE" >"$tmp/out" 2>"$tmp/err" || status=$?
-	# GNU's timeout says 124, whatever its child said.
-	[ $status -eq 130 ] || [ $status -eq 124 ] || fail "status $status"
-	expect_out "Spinning."
-	expect_err "run: ended by SIGINT: *"
 }
 
 t_kill_9()
