@@ -481,6 +481,49 @@ t_linux_with_disk_network_and_balloon()
 	said_times a complaint 0
 }
 
+# The host's kernel takes the guest's packets from its rings: a thread of its own is told by
+# an ioeventfd and tells by an irqfd, QEMU sees none of it.
+t_linux_with_vhost_net()
+{
+	[ -e "${0%/*}/vhost" ] || skip "the host's kernel has no vhost"
+	for module in "${0%/*}"/vhost/*.ko; do
+		name=${module##*/??-}
+		grep -q "^${name%.ko} " /proc/modules || insmod "$module" || fail "$module: not loaded"
+	done
+	# This /dev was there before they were.
+	[ -e /dev/vhost-net ] || ln -s "$CLIENTS_DEV/old/vhost-net" /dev/vhost-net
+	[ -e /dev/net ] || ln -s "$CLIENTS_DEV/old/net" /dev/net
+	head -c 2000000 /dev/urandom >"$tmp/file"
+	sum=$(md5sum <"$tmp/file")
+	mkdir "$tmp/cgi-bin"
+	printf '#!/bin/sh\nprintf "Content-type: text/plain\\r\\n\\r\\n"\nmd5sum\n' \
+		>"$tmp/cgi-bin/sum"
+	chmod 755 "$tmp/cgi-bin/sum"
+	httpd -f -p 8096 -h "$tmp" &
+	pids=$!
+	linux a 'ip addr add 192.168.77.2/24 dev eth0; ip link set eth0 up
+		echo "guest: up"
+		read -r go
+		echo "guest: got $(wget -q -O - http://192.168.77.1:8096/file | md5sum)"
+		head -c 1000000 /dev/urandom >/tmp/text
+		wget -q -O - --post-file /tmp/text http://192.168.77.1:8096/cgi-bin/sum >/tmp/sum
+		[ "$(md5sum </tmp/text)" = "$(cat /tmp/sum)" ] && echo "guest: and back"
+		complaints | sed "s/^/guest: /"' \
+		-M pc -smp 2 -netdev tap,id=net,ifname=tap0,script=no,downscript=no,vhost=on \
+		-device virtio-net-pci,netdev=net,romfile=
+	said a up
+	ip addr add 192.168.77.1/24 dev tap0 || bad "no tap0"
+	ip link set tap0 up
+	# shellcheck disable=SC2010	# no file of /proc has a strange name
+	ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q "vhost-net$" || bad "nobody uses vhost"
+	keys a "go
+"
+	ends a 0
+	said a "got $sum"
+	said a "and back"
+	said_times a complaint 0
+}
+
 t_linux_on_microvm()
 {
 	truncate -s 1M "$tmp/disk"

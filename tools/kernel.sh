@@ -12,7 +12,8 @@
 #
 # Leaves  build/headers-LANE   the headers, a KDIR for out-of-tree modules
 #         build/kernel-LANE    vmlinuz, config, the modules of KVM; in guest/ those that
-#                              a guest needs for its devices, numbered as they are loaded
+#                              a guest needs for its devices, in vhost/ those with which
+#                              a host serves them itself; numbered as they are loaded
 
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -76,22 +77,24 @@ GUEST_MODULES=(
 	char/virtio_console hw_random/virtio-rng
 	acpi/button input/evdev pvpanic/pvpanic pvpanic/pvpanic-pci
 )
+VHOST_MODULES=(net/tun net/tap vhost/vhost_iotlb vhost/vhost vhost/vhost_net)
 
-# guest_modules FROM TO
-guest_modules()
+# pick_modules FROM TO NAME...
+pick_modules()
 {
-	local name file n=10
-	mkdir "$2"
-	for name in "${GUEST_MODULES[@]}"; do
-		for file in "$1"/drivers/"$name".ko* "$1"/drivers/*/"$name".ko* \
-			"$1"/net/"$name".ko*; do
+	local from=$1 to=$2 name file n=10
+	shift 2
+	mkdir "$to"
+	for name; do
+		for file in "$from"/drivers/"$name".ko* "$from"/drivers/*/"$name".ko* \
+			"$from"/net/"$name".ko*; do
 			[ -e "$file" ] || continue
-			cp "$file" "$2/$n-${file##*/}"
+			cp "$file" "$to/$n-${file##*/}"
 			n=$((n + 1))
 			break
 		done
 	done
-	for file in "$2"/*.xz; do
+	for file in "$to"/*.xz; do
 		[ ! -e "$file" ] || xz -d "$file"
 	done
 }
@@ -106,7 +109,8 @@ make_image()
 	mod=$tmp/all
 	[ ! -d "$mod/usr/lib/modules" ] || mod=$mod/usr
 	mod=$mod/lib/modules/$release/kernel
-	guest_modules "$mod" "$tmp/guest"
+	pick_modules "$mod" "$tmp/guest" "${GUEST_MODULES[@]}"
+	pick_modules "$mod" "$tmp/vhost" "${VHOST_MODULES[@]}"
 	mv "$mod/virt/lib/irqbypass.ko"* "$mod/arch/x86/kvm/kvm.ko"* \
 		"$mod/arch/x86/kvm/kvm-intel.ko"* "$mod/arch/x86/kernel/msr.ko"* "$tmp/"
 	for mod in "$tmp"/*.ko.xz; do
@@ -133,7 +137,7 @@ point "$LODGE_BUILD/headers-$lane" "$dir/kdir"
 
 if [ "$what" = all ]; then
 	# a number for what is taken out of the package: raise it with make_image
-	dir=$LODGE_CACHE/kernel/$release.4
+	dir=$LODGE_CACHE/kernel/$release.5
 	[ -d "$dir" ] || say "unpacking Linux $release (one package, 30 MB)"
 	cached "$dir" make_image "$release"
 	point "$LODGE_BUILD/kernel-$lane" "$dir"

@@ -56,10 +56,18 @@ def _check_kernel_tests():
             sys.exit("lodge: %s %s" % (", ".join(sorted(names)), what))
 
 
+def _vhost():
+    """What has the host's kernel move a guest's packets; not every kernel has it."""
+    folder = os.path.join(paths.kernel_dir(), "vhost")
+    return [("clients/vhost/" + name, os.path.join(folder, name))
+            for name in (sorted(os.listdir(folder)) if os.path.isdir(folder) else ())]
+
+
 def _qemu_files(rows):
     """Linux is large: only for those who boot it."""
-    return vmms.files(["qemu"]) + (
-        [] if all("boots*" in r.args for r in rows) else vmms.linux() + guest.debugger())
+    if all("boots*" in r.args for r in rows):
+        return vmms.files(["qemu"])
+    return vmms.files(["qemu"]) + vmms.linux() + guest.debugger() + _vhost()
 
 
 def _libvirt_files(_rows):
