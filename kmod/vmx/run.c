@@ -142,7 +142,7 @@ void vmx_set_kernel_gs_base(struct lodge_vcpu *vcpu, u64 base)
 }
 
 /* What the VM exit is to load, if the scheduler or a TLB flush changed it. */
-static void refresh_host_fields(struct vmx_host *h)
+static __always_inline void refresh_host_fields(struct vmx_host *h)
 {
 	unsigned long cr3 = __get_current_cr3_fast();
 	unsigned long cr4 = cr4_read_shadow();

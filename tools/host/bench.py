@@ -78,7 +78,7 @@ def commands(options, what):
             words += ["--only", options.only] if options.only else []
         elif name == "boot":
             # One round: the emulator does the same again.
-            words += ["/guest/vmlinuz", "--initrd", "/guest/initrd", "--append", "quiet"]
+            words += ["/guest/vmlinuz", "--initrd", "/guest/initrd", "--append", "quiet nokaslr"]
         found[name] = words
     return found
 
