@@ -505,7 +505,7 @@ t_linux_with_vhost_net()
 		echo "guest: up"
 		read -r go
 		echo "guest: got $(wget -q -O - http://192.168.77.1:8096/file | md5sum)"
-		head -c 1000000 /dev/urandom >/tmp/text
+		base64 /dev/urandom | head -c 1000000 >/tmp/text
 		wget -q -O - --post-file /tmp/text http://192.168.77.1:8096/cgi-bin/sum >/tmp/sum
 		[ "$(md5sum </tmp/text)" = "$(cat /tmp/sum)" ] && echo "guest: and back"
 		complaints | sed "s/^/guest: /"' \

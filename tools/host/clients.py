@@ -56,7 +56,7 @@ def _check_kernel_tests():
             sys.exit("lodge: %s %s" % (", ".join(sorted(names)), what))
 
 
-def _vhost():
+def vhost():
     """What has the host's kernel move a guest's packets; not every kernel has it."""
     folder = os.path.join(paths.kernel_dir(), "vhost")
     return [("clients/vhost/" + name, os.path.join(folder, name))
@@ -67,7 +67,7 @@ def _qemu_files(rows):
     """Linux is large: only for those who boot it."""
     if all("boots*" in r.args for r in rows):
         return vmms.files(["qemu"])
-    return vmms.files(["qemu"]) + vmms.linux() + guest.debugger() + _vhost()
+    return vmms.files(["qemu"]) + vmms.linux() + guest.debugger() + vhost()
 
 
 def _libvirt_files(_rows):

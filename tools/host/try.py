@@ -15,13 +15,14 @@ import argparse
 import os
 import sys
 
-import vmms
+import clients
 import guest
 import image
 import klog
 import machine
 import paths
 import slots
+import vmms
 
 PRELUDE = """cd /files
 export PATH=/bin:/lodge:/selftests
@@ -81,7 +82,7 @@ def files(options):
     if options.guests:
         found += guest.files() + guest.debugger()
     if options.clients:
-        found += vmms.files(options.clients) + vmms.linux() + [
+        found += vmms.files(options.clients) + vmms.linux() + clients.vhost() + [
             ("clients/%s.sh" % name, os.path.join(paths.CLIENTS, name + ".sh"))
             for name in options.clients + ["lib"]]
     return found
