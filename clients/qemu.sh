@@ -495,10 +495,7 @@ t_linux_with_vhost_net()
 	[ -e /dev/net ] || ln -s "$CLIENTS_DEV/old/net" /dev/net
 	head -c 2000000 /dev/urandom >"$tmp/file"
 	sum=$(md5sum <"$tmp/file")
-	mkdir "$tmp/cgi-bin"
-	printf '#!/bin/sh\nprintf "Content-type: text/plain\\r\\n\\r\\n"\nmd5sum\n' \
-		>"$tmp/cgi-bin/sum"
-	chmod 755 "$tmp/cgi-bin/sum"
+	make_sum_cgi
 	httpd -f -p 8096 -h "$tmp" &
 	pids=$!
 	linux a 'ip addr add 192.168.77.2/24 dev eth0; ip link set eth0 up

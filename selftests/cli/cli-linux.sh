@@ -152,10 +152,7 @@ t_much_network_and_virtio_console()
 		cat "$tmp/random"
 	done >"$tmp/many"
 	rm "$tmp/random"
-	mkdir "$tmp/cgi-bin"
-	printf '#!/bin/sh\nprintf "Content-type: text/plain\\r\\n\\r\\n"\nmd5sum\n' \
-		>"$tmp/cgi-bin/sum"
-	chmod 755 "$tmp/cgi-bin/sum"
+	make_sum_cgi
 	sum=$(md5sum <"$tmp/many")
 	httpd -f -p 127.0.0.1:8098 -h "$tmp" &
 	http=$!

@@ -97,6 +97,15 @@ expect_no_err()
 	[ ! -s "$tmp/err" ] || fail "nothing expected on stderr"
 }
 
+# make_sum_cgi: for httpd -h "$tmp": cgi-bin/sum answers with the sum of what it is sent.
+make_sum_cgi()
+{
+	mkdir "$tmp/cgi-bin"
+	printf '#!/bin/sh\nprintf "Content-type: text/plain\\r\\n\\r\\n"\nmd5sum\n' \
+		>"$tmp/cgi-bin/sum"
+	chmod 755 "$tmp/cgi-bin/sum"
+}
+
 # has FILE PATTERN...: each is found in that file of $tmp.
 has()
 {

@@ -111,7 +111,6 @@ static const struct entry_words host_words[] = {
 
 static const struct entry_words guest_words[] = {
 	{ "cr0.pg", "unrestricted guest CR0.PG without CR0.PE" },
-	{ "cr0.cet", "guest CR4.CET=1 when CR0.WP=0" },
 	{ "cr0.*", "guest invalid CR0" },
 	{ "cr3.*", "guest invalid CR3" },
 	{ "cr4.ia32e", "guest CR4.PAE=0 in x86-64 mode" },
