@@ -61,17 +61,9 @@ bool bench_slot(struct bench_vm *vm, unsigned int slot, u64 gpa, void *host, u64
 
 bool bench_area(struct bench_vm *vm, u64 size, bool huge, unsigned int flags)
 {
-	u8 *all = mmap(NULL, size + 2 * MIB, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	u64 before;
-
-	if (all == MAP_FAILED)
+	vm->area = memory_map(size);
+	if (!vm->area)
 		return bench_refused(vm, "mmap");
-	before = -(uintptr_t)all & (2 * MIB - 1);
-	if (before)
-		munmap(all, before);
-	munmap(all + before + size, 2 * MIB - before);
-	vm->area = all + before;
 	vm->area_size = size;
 	/* A kernel without huge pages says so here; one that has none left later. */
 	if (madvise(vm->area, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) && huge)
@@ -144,6 +136,8 @@ bool bench_vm_create(struct bench_vm *vm, const struct device *device, bool irqc
 	if (size < (int)sizeof(struct kvm_run))
 		return bench_fail(vm, "KVM_GET_VCPU_MMAP_SIZE: %d", size);
 	vm->run_size = size;
+	/* the same on every host; what large ones cost has rows of its own */
+	memory_large_pages(&vm->memory, false);
 	return bench_slot(vm, 0, 0, vm->memory.ram[0].host, BENCH_MEMORY, 0) &&
 	       write_memory(vm) &&
 	       (!irqchip || BENCH_IOCTL(vm, vm->fd, KVM_CREATE_IRQCHIP, 0));

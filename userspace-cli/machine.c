@@ -92,7 +92,8 @@ static int add_slot(struct machine *m, unsigned int slot)
 	return 0;
 }
 
-static int create_memory(struct machine *m, u64 size)
+/* A guest without an operating system is small, and one looks at each page that it touches. */
+static int create_memory(struct machine *m, u64 size, bool large)
 {
 	int error = memory_create(&m->memory, size);
 	int status = 0;
@@ -102,6 +103,7 @@ static int create_memory(struct machine *m, u64 size)
 		return err(STATUS_HOST,
 			   "memory: %llu KiB cannot be had: %s: give less to --mem",
 			   size / KIB, strerror(-error));
+	memory_large_pages(&m->memory, large);
 	for (i = 0; i < ARRAY_SIZE(m->memory.ram) && !status; i++)
 		if (m->memory.ram[i].size)
 			status = add_slot(m, i);
@@ -201,7 +203,7 @@ int machine_create(struct machine *m, const struct machine_config *config)
 	if (!status)
 		status = create_vm(m, config->device);
 	if (!status)
-		status = create_memory(m, config->memory);
+		status = create_memory(m, config->memory, config->platform);
 	if (!status && config->platform)
 		status = create_chips(m);
 	if (!status)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The guest's memory: one or two ranges of anonymous pages, and who may look at them. */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -38,12 +39,27 @@ bool memory_write(const struct memory *mem, u64 gpa, const void *from, u64 len)
 	return to;
 }
 
+void *memory_map(u64 size)
+{
+	u8 *all = mmap(NULL, size + MEMORY_LARGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	u64 before, behind;
+
+	if (all == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)all & (MEMORY_LARGE - 1);
+	behind = MEMORY_LARGE - before;
+	if (before)
+		munmap(all, before);
+	munmap(all + before + size, behind);
+	return all + before;
+}
+
 static int create_ram(struct ram *ram, u64 gpa, u64 size)
 {
-	void *host = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *host = memory_map(size);
 
-	if (host == MAP_FAILED)
+	if (!host)
 		return -errno;
 	*ram = (struct ram){ .gpa = gpa, .size = size, .host = host };
 	return 0;
@@ -60,6 +76,17 @@ int memory_create(struct memory *mem, u64 size)
 		error = create_ram(&mem->ram[1], MEMORY_HIGH_BASE, size - low);
 	mem->size = size;
 	return error;
+}
+
+void memory_large_pages(struct memory *mem, bool wanted)
+{
+	unsigned int i;
+
+	/* A host that has none refuses, and nothing is lost. */
+	for (i = 0; i < ARRAY_SIZE(mem->ram); i++)
+		if (mem->ram[i].size)
+			madvise(mem->ram[i].host, mem->ram[i].size,
+				wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void memory_destroy(struct memory *mem)

@@ -13,6 +13,9 @@
 #define MEMORY_LOW_END		(3 * GIB)
 #define MEMORY_HIGH_BASE	(4 * GIB)
 
+/* What the host's large pages and those of a guest's translation hold. */
+#define MEMORY_LARGE		(2 * MIB)
+
 struct ram {
 	u64 gpa;
 	u64 size;
@@ -34,8 +37,15 @@ void *memory_at(const struct memory *mem, u64 gpa, u64 len);
 bool memory_read(const struct memory *mem, u64 gpa, void *to, u64 len);
 bool memory_write(const struct memory *mem, u64 gpa, const void *from, u64 len);
 
+/*
+ * @size bytes, a multiple of pages, which begin at a border of large pages: there a guest
+ * that begins at one, too, can have them as large as the host. NULL, errno says why.
+ */
+void *memory_map(u64 size);
 /* Anonymous pages for @size bytes of guest: 0 or -errno. */
 int memory_create(struct memory *mem, u64 size);
+/* Before they are used: large ones where the host has them, or each small and by itself. */
+void memory_large_pages(struct memory *mem, bool wanted);
 void memory_destroy(struct memory *mem);
 /* All zeroes again. */
 void memory_clear(struct memory *mem);

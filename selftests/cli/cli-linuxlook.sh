@@ -8,6 +8,17 @@
 # Its symbols are right where it was linked.
 QUIET="$QUIET nokaslr"
 
+# The guest's memory begins where a large page does, and has some, if the host has any.
+expect_large_pages()
+{
+	case $(cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null) in
+	"" | *"[never]"*) return ;;
+	esac
+	awk '/^[0-9a-f]+-/ { ram = 0; first = $1 } /^Size:/ { ram = $2 == 131072 }
+		ram && /^AnonHugePages:/ { print first, $2 }' "/proc/$pid/smaps" >"$tmp/out"
+	has out "^[0-9a-f]*[02468ace]00000-[0-9a-f]* [1-9][0-9]*$"
+}
+
 t_beside_a_linux_that_works()
 {
 	mkdir -p "$tmp/run"
@@ -15,6 +26,7 @@ t_beside_a_linux_that_works()
 	start_linux 'echo at work
 		while :; do cat /proc/interrupts /proc/cpuinfo >/dev/null; done' --mem 128M
 	await "at work"
+	expect_large_pages
 	lodge list
 	expect_status 0
 	has out "^ *$pid .*vmlinuz-$KERNEL"

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,33 @@ static void test_memory(void)
 	CHECK_EQ(low[8190], 0);
 	CHECK(memory_write(&mem, 8190, "ab", 2));
 	CHECK_EQ(low[8191], 'b');
+}
+
+static void test_memory_lies_as_large_pages_do(void)
+{
+	static const u64 sizes[] = { 4 * KIB, 2 * MIB, 10 * MIB + 4 * KIB, 5 * GIB };
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct memory mem;
+
+		CHECK(!memory_create(&mem, sizes[i]));
+		CHECK_EQ(mem.size, sizes[i]);
+		CHECK_EQ(mem.ram[0].size + mem.ram[1].size, sizes[i]);
+		for (j = 0; j < ARRAY_SIZE(mem.ram); j++) {
+			CHECK_EQ((uintptr_t)mem.ram[j].host % (2 * MIB), 0);
+			if (!mem.ram[j].size)
+				continue;
+			CHECK_EQ(mem.ram[j].host[mem.ram[j].size - 1], 0);
+			mem.ram[j].host[0] = 1;
+		}
+		memory_clear(&mem);
+		CHECK_EQ(mem.ram[0].host[0], 0);
+		memory_destroy(&mem);
+	}
+	errno = 0;
+	CHECK(!memory_map(1ull << 60));
+	CHECK_EQ(errno, ENOMEM);
 }
 
 static void test_end_is_the_first(void)
@@ -716,6 +744,7 @@ static const struct unit tests[] = {
 	{ "bus_random", test_bus_random },
 	{ "bus_whole", test_bus_whole },
 	{ "memory", test_memory },
+	{ "memory_lies_as_large_pages_do", test_memory_lies_as_large_pages_do },
 	{ "end_is_the_first", test_end_is_the_first },
 	{ "run_page_io_class_7", test_run_page_io },
 	{ "string_io", test_string_io },
