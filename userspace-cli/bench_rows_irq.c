@@ -25,7 +25,9 @@
 
 #define MSI_ADDRESS	0xfee00000	/* to the APIC with id 0 */
 #define MSI_GSI		24
-#define FAR		(1ull << 40)	/* that many ticks away, nothing comes */
+/* So many ticks away nothing comes; the CPU's own timer counts no further than to 32 bits. */
+#define AHEAD		(1ull << 31)
+#define FAR		(1ull << 40)
 
 /* ---- CPU 1 -------------------------------------------------------------------- */
 
@@ -197,6 +199,11 @@ const struct bench_row bench_rows_irq[] = {
 		.code = bench_guest_load, .needs = NEEDS_XAPIC, .arg = { XAPIC(REG_TMCCT) },
 	}, {
 		.name = "deadline", .what = "TSC deadline written",
+		.code = bench_guest_deadline, .needs = NEEDS_X2APIC, .arg = { AHEAD },
+		.lvtt = LVT_DEADLINE | BENCH_VECTOR,
+		.cap = BENCH_CAP(KVM_CAP_TSC_DEADLINE_TIMER),
+	}, {
+		.name = "deadline-far", .what = "one too far for the CPU's own timer",
 		.code = bench_guest_deadline, .needs = NEEDS_X2APIC, .arg = { FAR },
 		.lvtt = LVT_DEADLINE | BENCH_VECTOR,
 		.cap = BENCH_CAP(KVM_CAP_TSC_DEADLINE_TIMER),
