@@ -91,7 +91,7 @@ int exit_tpr_access(struct lodge_vcpu *vcpu)
 }
 
 /* A reason that lodge has not asked the CPU for. */
-static int exit_unexpected(struct lodge_vcpu *vcpu)
+static noinline int exit_unexpected(struct lodge_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -211,7 +211,7 @@ static int exit_ept_violation(struct lodge_vcpu *vcpu)
 		return delivery_error(vcpu, fault.gpa);
 	if (unlikely(bus_has_doorbell(vcpu->vm, fault.gpa)))
 		fault_trap(vcpu, fault.gpa);
-	return emulated(vcpu, emulate_access(vcpu, fault.gpa));
+	return emulated(vcpu, emulate_access(vcpu, fault.gpa, fault.no_slot));
 }
 
 /*
@@ -598,7 +598,7 @@ int exit_stop(struct lodge_vcpu *vcpu)
 }
 
 /* VM entry loaded part of the guest's state and gave up: vol. 3C 26.8. */
-static int failed_entry(struct lodge_vcpu *vcpu, u64 reason)
+static noinline int failed_entry(struct lodge_vcpu *vcpu, u64 reason)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -691,7 +691,7 @@ static int (*const handlers[])(struct lodge_vcpu *vcpu) = {
 };
 
 /* With what is not read at each exit. */
-static void trace_exit(struct lodge_vcpu *vcpu)
+static noinline void trace_exit(struct lodge_vcpu *vcpu)
 {
 	u32 info = 0, error = 0;
 	u64 info2 = vcpu->idt_info;

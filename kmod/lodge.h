@@ -346,6 +346,7 @@ struct lodge_vcpu {
 		u64 linear;
 		gpa_t gpa;
 		bool write, valid;
+		bool device;		/* and there was no memory for it */
 	} emu_known;			/* (V) a page that the CPU has translated */
 	bool emu_no_memory;		/* (V) the process had no page for an access */
 	bool emu_race;			/* (V) guest page tables would not hold still */

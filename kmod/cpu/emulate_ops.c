@@ -56,6 +56,13 @@ static bool is_known(const struct lodge_vcpu *vcpu, u64 linear, u32 want)
 	       !(want & PF_FETCH) && (!(want & PF_WRITE) || vcpu->emu_known.write);
 }
 
+/* Nor the slots, if they had none for it when the CPU was there. */
+static bool is_known_device(const struct lodge_vcpu *vcpu, gpa_t gpa)
+{
+	return vcpu->emu_known.valid && vcpu->emu_known.device &&
+	       (gpa & PAGE_MASK) == vcpu->emu_known.gpa;
+}
+
 static enum emu_status translate(struct emu_ctx *ctx, u64 linear, u32 want, gpa_t *gpa)
 {
 	struct lodge_vcpu *vcpu = vcpu_of(ctx);
@@ -150,7 +157,7 @@ static enum emu_status read_piece(struct lodge_vcpu *vcpu, gpa_t gpa, void *buf,
 	enum emu_status st = EMU_OK;
 	unsigned int n;
 
-	switch (mem_read(vcpu->vm, gpa, buf, len)) {
+	switch (is_known_device(vcpu, gpa) ? MEM_NO_SLOT : mem_read(vcpu->vm, gpa, buf, len)) {
 	case MEM_OK:
 		return EMU_OK;
 	case MEM_FAULT:
@@ -202,7 +209,7 @@ static enum emu_status write_piece(struct lodge_vcpu *vcpu, gpa_t gpa, const voi
 	enum emu_status st = EMU_OK;
 	unsigned int n;
 
-	switch (mem_write(vcpu, gpa, buf, len)) {
+	switch (is_known_device(vcpu, gpa) ? MEM_NO_SLOT : mem_write(vcpu, gpa, buf, len)) {
 	case MEM_OK:
 		return EMU_OK;
 	case MEM_FAULT:
@@ -379,10 +386,10 @@ void emulate_free(struct lodge_vcpu *vcpu)
 static void load_gprs(struct lodge_vcpu *vcpu)
 {
 	struct emu_ctx *ctx = vcpu->emu;
-	int i;
 
-	for (i = 0; i < NR_GPRS; i++)
-		ctx->gpr[i] = regs_gpr(vcpu, i);
+	BUILD_BUG_ON(sizeof(ctx->gpr) != sizeof(vcpu->regs));
+	regs_rsp(vcpu);			/* is among them now */
+	memcpy(ctx->gpr, vcpu->regs, sizeof(ctx->gpr));
 	ctx->gpr_dirty = 0;
 	ctx->rflags = regs_rflags(vcpu);
 }
@@ -510,6 +517,8 @@ static void forget_io(struct lodge_vcpu *vcpu)
 	vcpu->pio.ready = false;
 	vcpu->pio.wanted = false;
 	vcpu->emu->io_ready = 0;
+	/* user space, asked meanwhile, may have put memory there */
+	vcpu->emu_known.device = false;
 }
 
 static enum emulate_result cannot(struct lodge_vcpu *vcpu)
@@ -596,7 +605,7 @@ enum emulate_result emulate_insn(struct lodge_vcpu *vcpu)
 }
 
 /* Bits 7 and 8 of the qualification: that is what GUEST_LINEAR_ADDRESS led to. */
-enum emulate_result emulate_access(struct lodge_vcpu *vcpu, gpa_t gpa)
+enum emulate_result emulate_access(struct lodge_vcpu *vcpu, gpa_t gpa, bool device)
 {
 	u64 both = EPT_VIOLATION_GVA_IS_VALID | EPT_VIOLATION_GVA_TRANSLATED;
 
@@ -606,6 +615,7 @@ enum emulate_result emulate_access(struct lodge_vcpu *vcpu, gpa_t gpa)
 		vcpu->emu_known.linear = vmreadl(GUEST_LINEAR_ADDRESS) & PAGE_MASK;
 		vcpu->emu_known.gpa = gpa & PAGE_MASK;
 		vcpu->emu_known.write = vcpu->exit_qual & EPT_VIOLATION_ACC_WRITE;
+		vcpu->emu_known.device = device;
 	}
 	return emulate(vcpu);
 }

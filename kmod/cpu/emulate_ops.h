@@ -18,8 +18,11 @@ enum emulate_result {
 
 /* The instruction at RIP. */
 enum emulate_result emulate_insn(struct lodge_vcpu *vcpu);
-/* The same, after an EPT violation at this address: the CPU has translated that access. */
-enum emulate_result emulate_access(struct lodge_vcpu *vcpu, gpa_t gpa);
+/*
+ * The same, after an EPT violation at this address: the CPU has translated that access.
+ * @device: no slot is there.
+ */
+enum emulate_result emulate_access(struct lodge_vcpu *vcpu, gpa_t gpa, bool device);
 /* #UD at RIP: AMD's VMMCALL becomes VMCALL; EMULATE_CANNOT: it is another one. */
 enum emulate_result emulate_fix_vmmcall(struct lodge_vcpu *vcpu);
 /* Once user space has answered EMULATE_READ. */

@@ -265,8 +265,8 @@ int fault_resolve(struct lodge_vcpu *vcpu, struct ept_fault *f)
 		return map_apic_page(vcpu) ? FAULT_RESUME : FAULT_MMIO;
 	idx = slots_lock_read(vcpu->vm);
 	slot = slots_find(vcpu->vm, f->gpa >> PAGE_SHIFT);
+	f->no_slot = !slot;
 	ret = slot ? resolve_in_slot(vcpu, slot, f) : FAULT_MMIO;
-
 	slots_unlock_read(vcpu->vm, idx);
 	return ret;
 }

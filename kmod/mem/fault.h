@@ -15,6 +15,7 @@ struct ept_fault {
 	u64 pfn;
 	bool writable;
 	bool device;
+	bool no_slot;
 };
 
 /* Results beside a negative errno. */

@@ -35,7 +35,9 @@ struct walk {
 	unsigned int bits;	/* of the address that index one table */
 	bool long_mode, nxe;
 	unsigned long cr0, cr4;
+	u64 reserved;		/* bits that must be zero in every entry of eight bytes */
 	/* on the way */
+	const struct lodge_slot *slot;	/* that of the table before */
 	gpa_t table;
 	u64 entry;
 	gpa_t entry_gpa;
@@ -58,12 +60,12 @@ static u64 reserved_bits(const struct walk *w, u64 entry)
 			return bits_from(max(13, 13 + w->vcpu->maxphyaddr - 32), 21);
 		return 0;
 	}
-	rsvd = bits_from(w->vcpu->maxphyaddr, w->long_mode ? 51 : 62);
-	if (!w->nxe)
-		rsvd |= ENTRY_NX;
+	rsvd = w->reserved;
+	if (!(entry & ENTRY_LARGE))
+		return rsvd;
 	if (w->level >= 4)
 		rsvd |= ENTRY_LARGE;
-	else if (w->level > 1 && (entry & ENTRY_LARGE))
+	else if (w->level > 1)
 		rsvd |= bits_from(13, 12 + 9 * (w->level - 1) - 1);
 	return rsvd;
 }
@@ -135,7 +137,7 @@ static enum gva_result read_entry(struct walk *w)
 	w->entry_gpa = w->table + index * w->size;
 	w->entry = 0;
 	/* where there is no memory the bus answers with ones, as it does the CPU */
-	switch (mem_read_word(w->vcpu->vm, w->entry_gpa, &w->entry, w->size)) {
+	switch (mem_read_word(w->vcpu->vm, &w->slot, w->entry_gpa, &w->entry, w->size)) {
 	case MEM_OK:
 		return GVA_OK;
 	case MEM_NO_SLOT:
@@ -147,12 +149,10 @@ static enum gva_result read_entry(struct walk *w)
 	return GVA_NO_MEMORY;
 }
 
-static enum gva_result mark_used(struct walk *w, u64 bits)
+static enum gva_result set_bits(struct walk *w, u64 bits)
 {
 	u64 old = w->entry;
 
-	if ((old & bits) == bits || (w->want & PF_PEEK))
-		return GVA_OK;
 	switch (mem_cmpxchg(w->vcpu, w->entry_gpa, &old, old | bits, w->size)) {
 	case MEM_OK:
 		return old == w->entry ? GVA_OK : GVA_RACE;
@@ -162,6 +162,14 @@ static enum gva_result mark_used(struct walk *w, u64 bits)
 		break;
 	}
 	return GVA_NO_MEMORY;
+}
+
+/* They mostly are there already. */
+static enum gva_result mark_used(struct walk *w, u64 bits)
+{
+	if ((w->entry & bits) == bits || (w->want & PF_PEEK))
+		return GVA_OK;
+	return set_bits(w, bits);
 }
 
 static enum gva_result finish(struct walk *w, gpa_t *gpa, u32 *error)
@@ -203,8 +211,10 @@ static enum gva_result walk_levels(struct walk *w, gpa_t *gpa, u32 *error)
 static enum gva_result walk_tables(struct walk *w, gpa_t *gpa, u32 *error)
 {
 	int idx = slots_lock_read(w->vcpu->vm);
-	enum gva_result res = walk_levels(w, gpa, error);
+	enum gva_result res;
 
+	w->slot = NULL;
+	res = walk_levels(w, gpa, error);
 	slots_unlock_read(w->vcpu->vm, idx);
 	return res;
 }
@@ -232,6 +242,9 @@ static bool start(struct walk *w)
 	w->user = true;
 	w->writable = true;
 	w->nx = false;
+	w->reserved = bits_from(w->vcpu->maxphyaddr, w->long_mode ? 51 : 62);
+	if (!w->nxe)
+		w->reserved |= ENTRY_NX;
 	if (w->long_mode) {
 		w->level = (w->cr4 & X86_CR4_LA57) ? 5 : 4;
 		w->table = cr3 & GENMASK_ULL(51, 12);

@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 #include <asm/apicdef.h>
 #include <asm/processor.h>
+#include <asm/unaligned.h>
 
 #include "../lodge.h"
 #include "../trace.h"
@@ -36,6 +37,7 @@ static struct lodge_slots *alloc_slots(int room)
 		return NULL;
 	s->count = 0;
 	s->room = room;
+	s->hint = 0;
 	return s;
 }
 
@@ -70,6 +72,11 @@ void slots_destroy(struct lodge_vm *vm)
 	cleanup_srcu_struct(&vm->srcu);
 }
 
+static bool slot_has(const struct lodge_slot *slot, gfn_t gfn)
+{
+	return gfn - slot->base < slot->npages;
+}
+
 /* Index of the first slot whose end is above gfn. */
 static int lower_bound(const struct lodge_slots *s, gfn_t gfn)
 {
@@ -88,12 +95,17 @@ static int lower_bound(const struct lodge_slots *s, gfn_t gfn)
 
 const struct lodge_slot *slots_find(struct lodge_vm *vm, gfn_t gfn)
 {
-	const struct lodge_slots *s = srcu_dereference(vm->slots, &vm->srcu);
-	int i = lower_bound(s, gfn);
+	struct lodge_slots *s = srcu_dereference(vm->slots, &vm->srcu);
+	unsigned int i = READ_ONCE(s->hint);
 
-	if (i < s->count && s->slot[i].base <= gfn)
+	if (i < s->count && slot_has(&s->slot[i], gfn))
 		return &s->slot[i];
-	return NULL;
+	i = lower_bound(s, gfn);
+	if (i >= s->count || !slot_has(&s->slot[i], gfn))
+		return NULL;
+	/* seldom: most pages are in one slot */
+	WRITE_ONCE(s->hint, i);
+	return &s->slot[i];
 }
 
 /* Under slots_lock. */
@@ -133,6 +145,10 @@ static void edit(struct lodge_slots *s, const struct lodge_slot *old,
 
 	if (old) {
 		at = &s->slot[lower_bound(s, old->base)];
+		if (new && new->base == old->base) {
+			*at = *new;
+			return;
+		}
 		s->count--;
 		memmove(at, at + 1, (s->slot + s->count - at) * sizeof(*at));
 	}
@@ -357,6 +373,23 @@ bool mem_is_ram(struct lodge_vm *vm, gpa_t gpa, bool write)
 	return ram;
 }
 
+/*
+ * copy_from_user() finds out what the buffer is, which for an instruction or an operand is
+ * most of its work: 8 to 16 bytes are two words, which overlap.
+ */
+static bool read_user(hva_t hva, void *buf, unsigned int len)
+{
+	u64 first, last;
+
+	if (len < 8 || len > 16)
+		return !copy_from_user(buf, (void __user *)hva, len);
+	if (get_user(first, (u64 __user *)hva) || get_user(last, (u64 __user *)(hva + len - 8)))
+		return false;
+	put_unaligned(first, (u64 *)buf);
+	put_unaligned(last, (u64 *)(buf + len - 8));
+	return true;
+}
+
 enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int len)
 {
 	enum mem_result res = MEM_OK;
@@ -365,19 +398,24 @@ enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int
 
 	if (!find_hva(vm, gpa, false, &hva))
 		res = MEM_NO_SLOT;
-	else if (copy_from_user(buf, (void __user *)hva, len))
+	else if (!read_user(hva, buf, len))
 		res = MEM_FAULT;
 	slots_unlock_read(vm, idx);
 	return res;
 }
 
-enum mem_result mem_read_word(struct lodge_vm *vm, gpa_t gpa, u64 *word, unsigned int len)
+enum mem_result mem_read_word(struct lodge_vm *vm, const struct lodge_slot **slot, gpa_t gpa,
+			      u64 *word, unsigned int len)
 {
+	gfn_t gfn = gpa >> PAGE_SHIFT;
 	hva_t hva;
 	u32 half;
 
-	if (!find_hva(vm, gpa, false, &hva))
+	if (!*slot || !slot_has(*slot, gfn))
+		*slot = slots_find(vm, gfn);
+	if (!*slot)
 		return MEM_NO_SLOT;
+	hva = slot_hva(*slot, gfn) + offset_in_page(gpa);
 	if (len == 8)
 		return get_user(*word, (u64 __user *)hva) ? MEM_FAULT : MEM_OK;
 	if (get_user(half, (u32 __user *)hva))

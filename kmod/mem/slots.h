@@ -17,9 +17,10 @@ struct lodge_slot {
 	unsigned long *dirty;	/* (A) a bit for each page, and room for a copy; or NULL */
 };
 
-/* Nobody changes the one that is published, but for the bitmaps. */
+/* Nobody changes the one that is published, but for the bitmaps and the hint. */
 struct lodge_slots {
 	int count, room;
+	int hint;			/* where a page was last found; any number is good */
 	struct lodge_slot slot[];	/* ordered by base, no two overlap */
 };
 
@@ -60,8 +61,12 @@ enum mem_result {
 
 /* Within one page; they may sleep and take the slots themselves. */
 enum mem_result mem_read(struct lodge_vm *vm, gpa_t gpa, void *buf, unsigned int len);
-/* Inside slots_lock_read(): an aligned word of 4 or 8 bytes. */
-enum mem_result mem_read_word(struct lodge_vm *vm, gpa_t gpa, u64 *word, unsigned int len);
+/*
+ * Inside slots_lock_read(): an aligned word of 4 or 8 bytes.  *slot is where the last one was,
+ * or NULL, and where this one is afterwards.
+ */
+enum mem_result mem_read_word(struct lodge_vm *vm, const struct lodge_slot **slot, gpa_t gpa,
+			      u64 *word, unsigned int len);
 enum mem_result mem_write(struct lodge_vcpu *vcpu, gpa_t gpa, const void *buf,
 			  unsigned int len);
 /* The same where nothing may sleep; MEM_FAULT, too, where the page is not at hand. */
