@@ -184,17 +184,19 @@ unsigned long regs_linear_rip(struct lodge_vcpu *vcpu)
 	return regs_in_64bit(vcpu) ? rip : (u32)(rip + regs_segment_base(SEG_CS));
 }
 
-void regs_insn_done(struct lodge_vcpu *vcpu)
+#define SHADOW (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+/* Seldom, and by itself: the rest needs no registers for it. */
+static noinline void end_shadow_and_trap(struct lodge_vcpu *vcpu)
 {
 	u32 state = vmread32(GUEST_INTERRUPTIBILITY_INFO);
-	u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 	unsigned long rflags = regs_rflags(vcpu);
 
-	if (state & shadow)
-		vmwrite32(GUEST_INTERRUPTIBILITY_INFO, state & ~shadow);
+	if (state & SHADOW)
+		vmwrite32(GUEST_INTERRUPTIBILITY_INFO, state & ~SHADOW);
 	if (rflags & X86_EFLAGS_RF)
 		regs_set_rflags(vcpu, rflags & ~X86_EFLAGS_RF);
-	if (likely(!(rflags & X86_EFLAGS_TF)))
+	if (!(rflags & X86_EFLAGS_TF))
 		return;
 	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP) {
 		vcpu->debug.stepped = true;
@@ -202,6 +204,13 @@ void regs_insn_done(struct lodge_vcpu *vcpu)
 	} else {
 		inject_db(vcpu, DR_STEP);
 	}
+}
+
+void regs_insn_done(struct lodge_vcpu *vcpu)
+{
+	if (unlikely((regs_rflags(vcpu) & (X86_EFLAGS_RF | X86_EFLAGS_TF)) ||
+		     (vmread32(GUEST_INTERRUPTIBILITY_INFO) & SHADOW)))
+		end_shadow_and_trap(vcpu);
 }
 
 void regs_skip_insn(struct lodge_vcpu *vcpu)
