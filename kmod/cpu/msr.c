@@ -414,21 +414,13 @@ static bool write_debugctl(struct lodge_vcpu *vcpu, const struct msr_access *a)
 	return true;
 }
 
-static bool is_memory_type(u8 type, bool pat)
-{
-	return type == MTRR_TYPE_UNCACHABLE || type == MTRR_TYPE_WRCOMB ||
-	       type == MTRR_TYPE_WRTHROUGH || type == MTRR_TYPE_WRPROT ||
-	       type == MTRR_TYPE_WRBACK || (pat && type == 7);
-}
-
+/* Eight at once, a byte each: 0, 1, 4, 5, 6, and 7 in the PAT.  Vol. 3A 11.11.2.1, 11.12.2. */
 static bool all_memory_types(u64 value, bool pat)
 {
-	int i;
+	const u64 each = 0x0101010101010101ull;
+	u64 bit0 = value & each, bit1 = (value >> 1) & each, bit2 = (value >> 2) & each;
 
-	for (i = 0; i < 8; i++)
-		if (!is_memory_type(value >> (8 * i), pat))
-			return false;
-	return true;
+	return !(value & ~(7 * each)) && !(bit1 & ~bit2) && (pat || !(bit0 & bit1));
 }
 
 static bool read_pat(struct lodge_vcpu *vcpu, struct msr_access *a)
@@ -475,7 +467,7 @@ static bool write_mtrr_fixed(struct lodge_vcpu *vcpu, const struct msr_access *a
 
 static bool write_mtrr_def(struct lodge_vcpu *vcpu, const struct msr_access *a)
 {
-	if ((a->value & ~0xcffull) || !is_memory_type(a->value & 0xff, false))
+	if ((a->value & ~0xcffull) || !all_memory_types((u8)a->value, false))
 		return false;
 	vcpu->mtrr_def_type = a->value;
 	return true;
@@ -488,7 +480,7 @@ static bool write_mtrr_var(struct lodge_vcpu *vcpu, const struct msr_access *a)
 	if (a->index & 1) {
 		if (a->value & ~(addr | BIT(11)))
 			return false;
-	} else if ((a->value & ~(addr | 0xff)) || !is_memory_type(a->value & 0xff, false)) {
+	} else if ((a->value & ~(addr | 0xff)) || !all_memory_types((u8)a->value, false)) {
 		return false;
 	}
 	*mtrr_slot(vcpu, a->index) = a->value;
