@@ -21,17 +21,14 @@
 #include "vmx/regs.h"
 #include "vmx/vmcs.h"
 
-/* Where each register of struct kvm_regs lives in ours. */
-static const struct { u8 offset, reg; } gprs[] = {
-#define ROW(field, reg) { offsetof(struct kvm_regs, field), reg }
-	ROW(rax, GPR_RAX), ROW(rbx, GPR_RBX), ROW(rcx, GPR_RCX), ROW(rdx, GPR_RDX),
-	ROW(rsi, GPR_RSI), ROW(rdi, GPR_RDI), ROW(rsp, GPR_RSP), ROW(rbp, GPR_RBP),
-	ROW(r8, GPR_R8), ROW(r9, GPR_R9), ROW(r10, GPR_R10), ROW(r11, GPR_R11),
-	ROW(r12, GPR_R12), ROW(r13, GPR_R13), ROW(r14, GPR_R14), ROW(r15, GPR_R15),
-#undef ROW
+/* What struct kvm_regs begins with, in its order. */
+static const u8 gprs[NR_GPRS] = {
+	GPR_RAX, GPR_RBX, GPR_RCX, GPR_RDX, GPR_RSI, GPR_RDI, GPR_RSP, GPR_RBP,
+	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
 };
+static_assert(offsetof(struct kvm_regs, rip) == NR_GPRS * sizeof(__u64));
 
-/* And each segment. */
+/* Where each segment of struct kvm_sregs lives in ours. */
 static const struct { u16 offset; u8 seg; } segments[] = {
 #define SEG(field, seg) { offsetof(struct kvm_sregs, field), seg }
 	SEG(cs, SEG_CS), SEG(ds, SEG_DS), SEG(es, SEG_ES), SEG(fs, SEG_FS),
@@ -51,10 +48,12 @@ static unsigned long guest_rflags(struct lodge_vcpu *vcpu)
 
 int state_get_regs(struct lodge_vcpu *vcpu, struct kvm_regs *r)
 {
+	__u64 *out = (__u64 *)r;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(gprs); i++)
-		*(__u64 *)((void *)r + gprs[i].offset) = regs_gpr(vcpu, gprs[i].reg);
+	regs_rsp(vcpu);			/* is among them now */
+	for (i = 0; i < NR_GPRS; i++)
+		out[i] = vcpu->regs[gprs[i]];
 	r->rip = regs_rip(vcpu);
 	r->rflags = guest_rflags(vcpu);
 	return 0;
@@ -62,10 +61,12 @@ int state_get_regs(struct lodge_vcpu *vcpu, struct kvm_regs *r)
 
 int state_set_regs(struct lodge_vcpu *vcpu, const struct kvm_regs *r)
 {
+	const __u64 *in = (const __u64 *)r;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(gprs); i++)
-		regs_set_gpr(vcpu, gprs[i].reg, *(__u64 *)((void *)r + gprs[i].offset));
+	for (i = 0; i < NR_GPRS; i++)
+		vcpu->regs[gprs[i]] = in[i];
+	regs_set_rsp(vcpu, r->rsp);
 	regs_set_rip(vcpu, r->rip);
 	/* bit 1 is always one, and VM entry insists: vol. 3C 26.3.1.4 */
 	regs_set_rflags(vcpu, r->rflags | X86_EFLAGS_FIXED);

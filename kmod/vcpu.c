@@ -531,6 +531,19 @@ static void unblock_signals(struct lodge_vcpu *vcpu)
 	sigemptyset(&current->real_blocked);
 }
 
+static int run_with_fpu(struct lodge_vcpu *vcpu)
+{
+	int ret;
+
+	fpu_enter(vcpu);
+	WRITE_ONCE(vcpu->task, current);
+	ret = run_prepared(vcpu);
+	WRITE_ONCE(vcpu->task, NULL);
+	flight_pause(vcpu);
+	fpu_leave(vcpu);
+	return ret;
+}
+
 int vcpu_run(struct lodge_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -549,12 +562,11 @@ int vcpu_run(struct lodge_vcpu *vcpu)
 	if (!vcpu->apic && !cr8_write(vcpu, READ_ONCE(run->cr8)))
 		return -EINVAL;
 	block_signals(vcpu);
-	fpu_enter(vcpu);
-	WRITE_ONCE(vcpu->task, current);
-	ret = run_prepared(vcpu);
-	WRITE_ONCE(vcpu->task, NULL);
-	flight_pause(vcpu);
-	fpu_leave(vcpu);
+	/* nothing to finish, and the guest is not to run */
+	if (!vcpu->complete && compat_immediate_exit(run))
+		ret = -EINTR;
+	else
+		ret = run_with_fpu(vcpu);
 	unblock_signals(vcpu);
 	count_user_exit(vcpu, ret);
 	trace_lodge_userspace_exit(vcpu->run->exit_reason, min(ret, 0));
