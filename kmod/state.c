@@ -26,6 +26,7 @@ static const u8 gprs[NR_GPRS] = {
 	GPR_RAX, GPR_RBX, GPR_RCX, GPR_RDX, GPR_RSI, GPR_RDI, GPR_RSP, GPR_RBP,
 	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
 };
+
 static_assert(offsetof(struct kvm_regs, rip) == NR_GPRS * sizeof(__u64));
 
 /* Where each segment of struct kvm_sregs lives in ours. */

@@ -16,7 +16,6 @@
 #include <linux/uaccess.h>
 #include <asm/apicdef.h>
 #include <asm/processor.h>
-#include <asm/unaligned.h>
 
 #include "../lodge.h"
 #include "../trace.h"
@@ -385,8 +384,8 @@ static bool read_user(hva_t hva, void *buf, unsigned int len)
 		return !copy_from_user(buf, (void __user *)hva, len);
 	if (get_user(first, (u64 __user *)hva) || get_user(last, (u64 __user *)(hva + len - 8)))
 		return false;
-	put_unaligned(first, (u64 *)buf);
-	put_unaligned(last, (u64 *)(buf + len - 8));
+	memcpy(buf, &first, 8);
+	memcpy(buf + len - 8, &last, 8);
 	return true;
 }
 
