@@ -318,13 +318,20 @@ def module_file():
     return [("lib/lodge/lodge.ko", paths.module())] if os.path.exists(paths.module()) else []
 
 
+def programs(rows):
+    """The rows' own. Some that load modules by themselves then run others of their folder."""
+    names = {r.program for r in rows}
+    folder = paths.PROGRAM_DIRS[0]
+    if any("none" in r.devices and os.path.exists(os.path.join(folder, r.program)) for r in rows):
+        names |= set(os.listdir(folder))
+    return sorted(n for n in names if paths.program(n))
+
+
 def common_files(rows):
     files = module_file()
     if os.path.exists(paths.CLI):
         files.append(("lodge/lodge", paths.CLI))
-    for program in sorted({r.program for r in rows}):
-        if paths.program(program):
-            files.append((paths.in_host(program), paths.program(program)))
+    files += [(paths.in_host(program), paths.program(program)) for program in programs(rows)]
     # The harness's test of itself has a module among its programs.
     for extra in glob.glob(os.path.join(paths.PROGRAM_DIRS[0], "*.ko")):
         files.append(("selftests/" + os.path.basename(extra), extra))
