@@ -257,10 +257,7 @@ SUBTEST(periodic_becomes_one_shot)
 	call(vcpu, guest_periodic_to_one_shot, 0);
 }
 
-/*
- * The shortest period there is must not keep the host busy: KVM allows 200 us. A handler that
- * takes the host longer than that leaves the guest no time, so it is the one that stops it.
- */
+/* A handler that takes the host longer than a period leaves the guest no time: it stops it. */
 static u64 shortest_until;
 
 static bool guest_stops_shortest(u64 vector)
@@ -270,6 +267,7 @@ static bool guest_stops_shortest(u64 vector)
 	return false;
 }
 
+/* The shortest period there is must not keep the host busy: KVM allows 200 us. */
 static void guest_shortest_period(u64 tdcr)
 {
 	u64 n = fired();
